@@ -1,0 +1,3 @@
+from azfinsim.cli import main
+
+main()

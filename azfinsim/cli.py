@@ -1,0 +1,33 @@
+"""The ``azfinsim`` command, which mounts each room's commands."""
+
+from importlib.metadata import version
+from typing import NoReturn
+
+import click
+
+from engine.edge import LazyGroup, run_command
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "demo": "azfinsim.demo:demo",
+        "serve": "azfinsim.serve:serve",
+        "book": "producer.book_commands:book",
+        "job": "producer.job_commands:job",
+        "consume": "consumer.commands:consume",
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.version_option(version("azfinsim"), prog_name="azfinsim")
+def azfinsim() -> None:
+    """Price a book of trades on a grid of machines.
+
+    `azfinsim demo` shows everything at once. Exit codes: 0 done; 1 done but short (rejected, dead,
+    missing); 2 wrong usage; 3 a server cannot be reached or refuses.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    run_command(azfinsim, "azfinsim")

@@ -1,0 +1,204 @@
+"""The command ``demo``: everything at once, on this machine, with a server of its own."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from azfinsim.demo_pace import paths_for
+from azfinsim.demo_views import Summary, show_summary, watching
+from engine.connection import Address
+from engine.edge import DONE, SHORT, json_option, note, print_json, progress, run_async
+from engine.embedded import EmbeddedServer, ServerSettings
+from engine.errors import UsageError
+from engine.grid import Grid, open_grid
+from engine.job import Job, Progress
+from engine.machine import usable_cores
+from infra.fleet import Fleet, FleetSettings
+from producer.generate import batches
+from producer.job_options import request_of
+from producer.load import Batch, load
+from producer.ndjson import output_file
+from producer.result_files import ndjson
+from producer.results import results
+from producer.resume import resume
+from producer.submit import find, submit
+from producer.wait import wait
+
+GENERATED_AT_ONCE = 2_000
+"""Trades."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo is to do."""
+
+    trades: int
+    seed: int
+    consumers: int
+    folder: Path
+    request: dict[str, Any]
+    """The options of ``job submit`` that the user gave."""
+
+
+@click.command()
+@click.option("--trades", type=click.IntRange(1), default=1_000_000, help="Size of the book.")
+@click.option("--algorithm", default="pvonly", help="pvonly, deltavega, synthetic, or yours.")
+@click.option(
+    "--consumers", type=click.IntRange(1, 256), help="Consumer processes.  [default: usable cores]"
+)
+@click.option(
+    "--paths",
+    type=click.IntRange(1),
+    help="Paths for each trade.  [default: as many as take about two minutes]",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the book and of the prices.")
+@click.option("--chunk", type=click.IntRange(1, 10_000), default=100, help="Trades an entry.")
+@click.option("--failure", type=click.FloatRange(0, 1), default=0.0, help="Fail trades on purpose.")
+@click.option("--task-duration", type=click.FloatRange(0), metavar="MS", help="For synthetic.")
+@click.option("--mem-usage", type=click.FloatRange(0), metavar="MB", help="For synthetic.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("azfinsim-demo"),
+    help="Where logs and results go.",
+)
+@click.option("--keep", is_flag=True, help="Keep the server's data, and go on with it next time.")
+@json_option
+def demo(
+    trades: int,
+    seed: int,
+    consumers: int | None,
+    paths: int | None,
+    folder: Path,
+    keep: bool,
+    as_json: bool,
+    **asked: Any,
+) -> int:
+    """Make a book, queue it, price it by several consumers, and account for every trade.
+
+    Starts a server and consumers of its own; Ctrl-C ends them all. Exit code 1 if a trade was not
+    priced.
+    """
+    plan = Demo(trades, seed, consumers or usable_cores(), folder, {**asked, "paths": paths})
+    try:
+        summary = _run(plan, keep)
+    except KeyboardInterrupt:
+        note(
+            f"stopping; `azfinsim demo --keep --dir {folder}` goes on where this has stopped"
+            if keep
+            else "stopping; nothing is kept: with --keep, running it again goes on from here"
+        )
+        raise
+    if as_json:
+        print_json(summary.report())
+    else:
+        show_summary(summary)
+    return DONE if summary.seen.well else SHORT
+
+
+def _run(plan: Demo, keep: bool) -> Summary:
+    logs = plan.folder / "logs"
+    _make(logs)
+    settings = ServerSettings(
+        directory=plan.folder / "data" if keep else None, log_path=logs / "server.log"
+    )
+    with ExitStack() as running:
+        server = running.enter_context(EmbeddedServer(settings))
+        address = Address.parse(server.url)
+        job = run_async(_unfinished, address) if keep else None
+        if job is None:
+            request = _request(plan)
+        else:
+            request = job
+            note(f"going on with job {job.name}")
+        note(
+            f"{plan.trades:,} trades, {request.algorithm}"
+            + (f", {request.paths:,} paths each" if request.paths else "")
+            + f", {plan.consumers} consumers; server at {server.url}"
+        )
+        fleet = running.enter_context(Fleet(FleetSettings(address, plan.consumers, logs)))
+        return run_async(_price, plan, address, fleet, request, resumed=job is not None)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--dir {folder} cannot be made: {error.strerror}") from None
+
+
+def _request(plan: Demo) -> Job:
+    """The job to submit; decides on the number of paths if the user does not."""
+    name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    request = request_of(
+        name=name,
+        trades=f"0:{plan.trades}",
+        lane="bulk",
+        book="default",
+        seed=plan.seed,
+        **plan.request,
+    )
+    if plan.request["paths"] is not None:
+        return request
+    cores = min(plan.consumers, usable_cores())
+    return paths_for(request, plan.trades, cores)
+
+
+async def _unfinished(address: Address) -> Job | None:
+    """The latest job that an earlier demo left unfinished, if any."""
+    async with open_grid(address) as grid:
+        for name in await grid.jobs.names():
+            job = await find(grid, name)
+            if not (await grid.jobs.progress(job)).ended:
+                return job
+    return None
+
+
+async def _price(
+    plan: Demo, address: Address, fleet: Fleet, request: Job, *, resumed: bool
+) -> Summary:
+    """Make the book, queue it, wait, and collect the results."""
+    async with open_grid(address) as grid:
+        made = None
+        if resumed:
+            await resume(grid, request)
+        else:
+            made = await _make_book(grid, plan)
+            request = (await submit(grid, request)).job
+        with watching(plan.trades, lambda: fleet.living) as on_look:
+            seen = await wait(grid, request, on_look=on_look)
+        path = plan.folder / "results.ndjson.gz"
+        pv_total = await _collect(grid, seen, path)
+        return Summary(seen, made, pv_total, path, plan.folder / "logs")
+
+
+async def _make_book(grid: Grid, plan: Demo) -> float:
+    """Generate the book; returns the seconds that it took."""
+    began = await grid.jobs.now()
+    with progress("make trades", plan.trades) as advance:
+        await load(
+            grid.cache,
+            "default",
+            map(Batch, batches(plan.seed, 0, plan.trades, GENERATED_AT_ONCE)),
+            lambda batch: advance(len(batch.trades.ids)),
+        )
+    return await grid.jobs.now() - began
+
+
+async def _collect(grid: Grid, seen: Progress, path: Path) -> float:
+    """Write the results to a file; returns the total of the PVs."""
+    header, lines = ndjson(reproducible=False)
+    total = 0.0
+    given = await grid.jobs.manifest(seen.job)
+    with output_file(path) as output, progress("results", seen.counts.ended) as advance:
+        output.write(header)
+        async for records in results(grid, seen.job, given, cancelled=False):
+            total += sum(record.get("pv", 0.0) for record in records)
+            output.write(lines(records))
+            advance(len(records))
+    return total

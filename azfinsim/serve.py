@@ -1,0 +1,94 @@
+"""``azfinsim serve``: the embedded server in the foreground.
+
+What may live here: the command and what it tells its user. The server itself is in the engine.
+"""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from engine.embedded import EmbeddedServer, PortTaken, ServerSettings
+from engine.errors import ServerError
+
+# Where clients look when nobody tells them: ``redis-cli`` alone finds the server.
+DEFAULT_PORT = 6379
+
+
+class _StopAsked(BaseException):
+    """SIGINT or SIGTERM came. Like KeyboardInterrupt, it is nothing to handle on the way."""
+
+
+@click.command
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="TCP port on 127.0.0.1; 0 takes a free one.",
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="Keep the data (append-only file) and the log here; without it they go with the server.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object once it is ready.")
+def serve(port: int, directory: Path | None, as_json: bool) -> None:
+    """Run the embedded server in the foreground, until Ctrl-C or SIGTERM.
+
+    It listens on 127.0.0.1 only. Started again with the same --dir it has the same data.
+    """
+    settings = ServerSettings(port=port, directory=directory)
+    try:
+        with _signals_raise(), EmbeddedServer(settings) as server:
+            _announce(server, as_json=as_json)
+            server.wait()
+            raise ServerError(f"the server ended by itself; {server.last_words()}")
+    except _StopAsked:
+        _say("Stopped." if directory is None else f"Stopped; the data is kept in {directory}.")
+    except PortTaken as error:
+        raise ServerError(
+            f"{error}: choose another with --port, take a free one with --port 0, or use what "
+            f"listens there with --redis-url redis://127.0.0.1:{port}/0"
+        ) from error
+
+
+def _announce(server: EmbeddedServer, *, as_json: bool) -> None:
+    directory = server.settings.directory
+    kept = None if directory is None else str(directory.absolute())
+    _say(f"The server is ready at {server.url}; Ctrl-C stops it.")
+    _say(f"Data: {kept or 'in memory only, gone when the server stops (--dir keeps it)'}")
+    _say(f"Log:  {server.log_path}")
+    _say(f"To use it:\n\n    export AZFINSIM_REDIS_URL={server.url}\n")
+    if as_json:
+        about = {"url": server.url, "pid": server.pid, "dir": kept, "log": str(server.log_path)}
+        click.echo(json.dumps(about))
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise _StopAsked.
+
+    A second one, while the server is stopping, ends this process at once; the leash does the rest.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, _raise) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _raise(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _StopAsked

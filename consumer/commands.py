@@ -1,0 +1,120 @@
+"""The command ``consume``: one consumer, which is what a Batch task runs."""
+
+import os
+import sys
+
+import anyio
+import click
+import structlog
+
+from consumer.drain import Drain, EndAtOnce, on_signals, on_stdin_closed
+from consumer.process import consume as serve_grid
+from consumer.settings import Settings, new_name
+from engine import logs
+from engine.connection import Address
+from engine.edge import DONE, INTERRUPTED, redis_option, run_async
+from engine.grid import open_grid
+from engine.job import Lane
+from engine.machine import usable_cores
+
+
+class _Lanes(click.ParamType[tuple[Lane, ...]]):
+    name = "lanes"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Lane, ...]:
+        wanted = set(value.split(","))
+        if unknown := wanted - set(Lane):
+            self.fail(f"{', '.join(sorted(unknown))}: must be of {', '.join(Lane)}", param, ctx)
+        return tuple(lane for lane in Lane if lane in wanted)
+
+
+@click.command()
+@redis_option
+@click.option("--lane", "lanes", type=_Lanes(), default="high,bulk", help="Lanes to serve.")
+@click.option(
+    "--slots", type=click.IntRange(1, 1024), help="Trades priced at once.  [default: usable cores]"
+)
+@click.option(
+    "--exit-when-idle",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Leave after so long without work.  [default: stay]",
+)
+@click.option("--home", type=click.IntRange(0), default=0, help="Partition to serve first.")
+@click.option(
+    "--lease",
+    type=click.FloatRange(0.1, 3600),
+    default=10.0,
+    metavar="SECONDS",
+    help="Time without a sign of life after which others take over what this one holds.",
+)
+@click.option(
+    "--drain",
+    "drain_seconds",
+    type=click.FloatRange(0, 3600),
+    default=20.0,
+    metavar="SECONDS",
+    help="Time to finish what is being priced when told to leave.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default=lambda: "console" if sys.stderr.isatty() else "json",
+    show_default="console on a terminal, else json",
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
+)
+@click.option("--until-stdin-closes", is_flag=True, help="Leave when standard input ends.")
+def consume(
+    address: Address,
+    lanes: tuple[Lane, ...],
+    slots: int | None,
+    exit_when_idle: float | None,
+    home: int,
+    lease: float,
+    drain_seconds: float,
+    log_format: logs.LogFormat,
+    log_level: str,
+    until_stdin_closes: bool,
+) -> None:
+    """Price what is queued until told to leave.
+
+    SIGTERM or Ctrl-C: takes nothing more, finishes what is being priced, hands the rest back; a
+    second one ends it at once.
+    """
+    logs.configure(log_format, log_level)
+    settings = Settings(
+        new_name(),
+        lanes,
+        slots or usable_cores(),
+        home=home,
+        lease=lease,
+        drain=drain_seconds,
+        exit_when_idle=exit_when_idle,
+    )
+    code = run_async(_run, address, settings, until_stdin_closes)
+    if code is not None:
+        # A thread may still be pricing what was handed back or given up, and Python would wait
+        # for it.
+        sys.stderr.flush()
+        os._exit(code)
+
+
+async def _run(address: Address, settings: Settings, until_stdin_closes: bool) -> int | None:
+    """Serve the grid; returns an exit code if a slot could not be stopped."""
+    drain = Drain()
+    code: int | None = None
+    try:
+        async with open_grid(address) as grid, anyio.create_task_group() as watchers:
+            watchers.start_soon(on_signals, drain)
+            if until_stdin_closes:
+                watchers.start_soon(on_stdin_closed, drain)
+            code = None if await serve_grid(grid, settings, drain) else DONE
+            watchers.cancel_scope.cancel()
+    except* EndAtOnce:
+        structlog.get_logger().warning("ended at once: what was held comes back after its lease")
+        code = INTERRUPTED
+    return code

@@ -1,0 +1,57 @@
+"""The desk: what the roles of one consumer share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from anyio.streams.memory import MemoryObjectSendStream
+
+from consumer.drain import Drain
+from consumer.fetch import Fetcher
+from consumer.holdings import Held, Holdings
+from consumer.pace import Pace
+from consumer.patience import patiently
+from consumer.settings import Settings
+from engine import telemetry
+from engine.entry import Entry, Settlement, Unreadable
+from engine.grid import Grid
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Desk:
+    """The state of one consumer; the roles are functions of it."""
+
+    settings: Settings
+    grid: Grid
+    holdings: Holdings
+    pace: Pace
+    drain: Drain
+    fetcher: Fetcher
+    settlements: MemoryObjectSendStream[Settlement]
+    priced: int = 0
+    """Trades settled since the start."""
+
+    async def accept(self, messages: Sequence[Entry | Unreadable]) -> None:
+        """Let entries just taken, or taken over, wait for a slot."""
+        fetched = await patiently("fetch", self.fetcher.prepare, messages)
+        for held in fetched.held:
+            self.holdings.add(held)
+        for settlement in fetched.settlements:
+            self.settlements.send_nowait(settlement)
+
+    async def retry(self, held: Held, reason: str) -> None:
+        """Have an entry that has killed its process tried again, or ended."""
+        settlements = await patiently("retry", self.fetcher.after_death, held, reason)
+        self.holdings.let_go(held.entry)
+        for settlement in settlements:
+            self.settlements.send_nowait(settlement)
+
+    async def hand_back(self, held: Sequence[Held]) -> None:
+        """Give entries back unpriced, at the cost of no attempt."""
+        if held:
+            entries = [h.entry for h in held]
+            await patiently("hand back", self.grid.streams.hand_back, entries)
+            telemetry.handed_back.add(len(entries))
+            log.debug("handed back", entries=len(entries))

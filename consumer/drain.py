@@ -1,0 +1,51 @@
+"""Drain: when a consumer leaves, and why (G7)."""
+
+import signal
+import sys
+
+import anyio
+import structlog
+
+log = structlog.get_logger()
+
+
+class EndAtOnce(BaseException):
+    """A second signal: somebody is out of patience. No Exception, lest something retry it."""
+
+
+class Drain:
+    """Whether the consumer was told to leave."""
+
+    def __init__(self) -> None:
+        self._begun = anyio.Event()
+
+    @property
+    def begun(self) -> bool:
+        return self._begun.is_set()
+
+    def begin(self, reason: str) -> None:
+        """Take nothing more, finish what is quick, hand back the rest."""
+        if not self.begun:
+            log.info("leaving", reason=reason)
+            self._begun.set()
+
+    async def wait(self) -> None:
+        await self._begun.wait()
+
+
+async def on_signals(drain: Drain) -> None:
+    """Drain on the first SIGTERM or SIGINT; raise EndAtOnce on the second."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if drain.begun:
+                raise EndAtOnce
+            drain.begin(signal.Signals(number).name)
+
+
+async def on_stdin_closed(drain: Drain) -> None:
+    """Drain when standard input ends: whoever started us holds it, and is gone."""
+    while True:
+        await anyio.wait_readable(sys.stdin)
+        if not sys.stdin.buffer.read1(4096):  # type: ignore[union-attr]
+            drain.begin("its owner is gone")
+            return

@@ -1,0 +1,57 @@
+"""How much work to hold: a few seconds of it, by measured time (G8). Pure."""
+
+from dataclasses import dataclass
+from math import ceil
+
+MOST_TAKEN = 100
+"""Entries taken in one read, so that their blocks are fetched in one go of a few megabytes."""
+
+WEIGHT = 0.2
+"""Of the latest measurement in the moving average."""
+
+SURPLUS = 4.0
+"""Held work beyond so many times the target is given back."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """A moving average of how long a slot takes for an entry."""
+
+    slots: int
+    prefetch: float
+    seconds_per_entry: float | None = None
+    """None until the first entry was measured."""
+
+    def measured(self, seconds: float) -> None:
+        """Take in how long an entry took in its slot."""
+        if self.seconds_per_entry is None:
+            self.seconds_per_entry = seconds
+        self.seconds_per_entry += WEIGHT * (seconds - self.seconds_per_entry)
+
+    def target(self) -> int:
+        """How many entries to hold, those being priced included."""
+        if self.seconds_per_entry is None:
+            # Of unknown cost: it may be minutes.
+            return self.slots
+        ready = self.slots * self.prefetch / max(self.seconds_per_entry, 1e-6)
+        # An entry that takes longer than the prefetch needs none behind it: fetching the next
+        # costs a millisecond, holding it may cost another consumer's idleness.
+        return self.slots + min(int(ready), 4 * MOST_TAKEN)
+
+    def room(self, held: int) -> int:
+        """How many entries to take now, 0 for none."""
+        target = self.target()
+        # A quarter at a time: a read for each entry that is settled would cost more than it.
+        if target - held < target // 4:
+            return 0
+        return max(0, min(target - held, MOST_TAKEN))
+
+    def surplus(self, queued: int) -> int:
+        """How many of the entries that wait for a slot to give back to the others.
+
+        Entries of a slow job may have been taken at the pace of a fast one.
+        """
+        if self.seconds_per_entry is None:
+            return 0
+        bearable = ceil(SURPLUS * self.slots * self.prefetch / max(self.seconds_per_entry, 1e-6))
+        return max(0, queued - bearable)

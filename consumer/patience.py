@@ -1,0 +1,58 @@
+"""Waiting for a server that is away, starting, failing over or full: with backoff, for ever."""
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, TypeVarTuple
+
+import anyio
+import structlog
+from redis.exceptions import (
+    ClusterDownError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TimeoutError,
+    TryAgainError,
+)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+PASSING = (
+    ConnectionError,
+    TimeoutError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterDownError,
+    TryAgainError,
+)
+"""Errors that end by themselves or by a person's help, so that it is worth waiting for."""
+
+FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
+"""Seconds."""
+
+log = structlog.get_logger()
+
+
+def delay(failures: int) -> float:
+    """Seconds to wait after so many failures in a row; jittered, lest a thousand consumers knock
+    at the same moment."""
+    longest = min(FIRST_DELAY * 2.0**failures, LONGEST_DELAY)
+    return longest * random.uniform(0.5, 1.0)
+
+
+async def patiently(what: str, call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+    """Make a call until the server answers it; ``what`` says in the log what is waiting."""
+    failures = 0
+    while True:
+        try:
+            answer = await call(*args)
+        except PASSING as error:
+            if failures in (0, 5) or failures % 30 == 0:
+                log.warning("waiting for the server", role=what, error=str(error), tries=failures)
+            await anyio.sleep(delay(min(failures, 10)))
+            failures += 1
+            continue
+        if failures:
+            log.info("the server is back", role=what, tries=failures)
+        return answer

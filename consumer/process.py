@@ -1,0 +1,84 @@
+"""One consumer, from start to end: which role runs when, and in which order they stop."""
+
+import math
+
+import anyio
+import structlog
+from anyio import CapacityLimiter
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from consumer import announce, intake, lease, reclaim, settle, slots
+from consumer.desk import Desk
+from consumer.drain import Drain
+from consumer.fetch import Fetcher
+from consumer.holdings import Holdings
+from consumer.pace import Pace
+from consumer.settings import Settings
+from engine.entry import Settlement
+from engine.grid import Grid
+
+LAST_WORDS = 5.0
+"""Seconds that settling and signing off may take at the end, if the server does not answer."""
+
+log = structlog.get_logger()
+
+
+async def consume(grid: Grid, settings: Settings, drain: Drain) -> bool:
+    """Price until told to leave, then finish what is quick, hand back the rest and leave (G7).
+
+    Returns whether all slots came to their end; if not, a thread is still pricing what was handed
+    back, and only the end of the process stops it.
+    """
+    send, finished = anyio.create_memory_object_stream[Settlement](math.inf)
+    desk = Desk(
+        settings,
+        grid,
+        Holdings(),
+        Pace(settings.slots, settings.prefetch),
+        drain,
+        Fetcher(grid, settings.attempts),
+        send,
+    )
+    await grid.streams.ensure_groups(settings.lanes)
+    log.info("serving", consumer=settings.name, lanes=list(settings.lanes), slots=settings.slots)
+    async with anyio.create_task_group() as keepers:
+        for keeper in (announce.run, lease.run):
+            keepers.start_soon(keeper, desk)
+        all_ended = await _work(desk, finished)
+        keepers.cancel_scope.cancel()
+    with anyio.move_on_after(LAST_WORDS):
+        await grid.streams.leave(settings.name, settings.lanes)
+        await grid.roster.leave(settings.name)
+    log.info("left", consumer=settings.name, priced=desk.priced)
+    return all_ended
+
+
+async def _work(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> bool:
+    """Take, price and settle until drained; returns whether all slots came to their end."""
+    async with anyio.create_task_group() as settling:
+        settling.start_soon(settle.run, desk, finished)
+        async with desk.settlements:
+            all_ended = await _price(desk)
+        # With the way to it closed, settling ends by itself, unless the server stays away.
+        settling.cancel_scope.deadline = anyio.current_time() + LAST_WORDS
+    return all_ended
+
+
+async def _price(desk: Desk) -> bool:
+    """Take and price until drained, then give the slots their time to end."""
+    limiter = CapacityLimiter(desk.settings.slots)
+    async with anyio.create_task_group() as pricing:
+        for _ in range(desk.settings.slots):
+            pricing.start_soon(slots.run, desk, limiter)
+        async with anyio.create_task_group() as taking:
+            taking.start_soon(intake.run, desk)
+            taking.start_soon(reclaim.run, desk)
+            await desk.drain.wait()
+            pricing.cancel_scope.deadline = anyio.current_time() + desk.settings.drain
+        await desk.hand_back(desk.holdings.close())
+    unfinished = desk.holdings.unfinished
+    with anyio.move_on_after(LAST_WORDS):
+        await desk.hand_back(unfinished)
+    for held in unfinished:
+        desk.holdings.let_go(held.entry)
+    return not unfinished

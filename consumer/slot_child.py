@@ -1,0 +1,40 @@
+"""What runs in a slot process: price what comes on standard input until that ends."""
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from consumer.frames import LENGTH, pack, priced_parts, read_work
+from engine.chunk import price_chunk
+from engine.pricing.registry import find
+
+
+def main() -> None:
+    """Answer each frame with a frame."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # A pricer that prints must not write between our frames.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    frames: queue.SimpleQueue[Sequence[bytes]] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, frames), daemon=True).start()
+    while True:
+        algorithm, chunk = read_work(frames.get())
+        priced = price_chunk(find(algorithm), chunk, time.perf_counter)
+        answers.write(pack(priced_parts(priced)))
+        answers.flush()
+
+
+def _read(source: BinaryIO, frames: "queue.SimpleQueue[Sequence[bytes]]") -> None:
+    """Pass frames on; end the process as soon as the consumer is gone, even in mid-price."""
+    while len(head := source.read(LENGTH.size)) == LENGTH.size:
+        [count] = LENGTH.unpack(head)
+        lengths = [length for [length] in LENGTH.iter_unpack(source.read(LENGTH.size * count))]
+        frames.put([source.read(length) for length in lengths])
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

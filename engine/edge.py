@@ -1,0 +1,236 @@
+"""The command-line edge that all rooms share: options, reports, progress, errors, exit codes.
+
+Only command modules import this. Reports go to standard output; progress, notes and errors go to
+standard error.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar
+
+import anyio
+import click
+import orjson
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from engine.connection import Address
+from engine.errors import AzfinsimError, ServerError, UsageError
+
+DONE, SHORT, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes; INTERRUPTED is the shell's own for Ctrl-C."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LINE_EVERY = 10.0
+"""Seconds between lines of progress in a log."""
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _address_if_any(
+    context: click.Context, option: click.Parameter, url: str | None
+) -> Address | None:
+    if not url:
+        return None
+    address = Address.parse(url)
+    source = context.get_parameter_source(str(option.name))
+    if address.has_password and source is click.core.ParameterSource.COMMANDLINE:
+        raise UsageError(
+            "--redis-url holds a password, which every user of this machine can read in the list "
+            "of processes: put the URL into AZFINSIM_REDIS_URL"
+        )
+    return address
+
+
+def _address(context: click.Context, option: click.Parameter, url: str | None) -> Address:
+    return needed(_address_if_any(context, option, url))
+
+
+def needed(address: Address | None) -> Address:
+    """The address, for a command that ``optional_redis_option`` gave None but needs a server.
+
+    Raises ServerError if there is none.
+    """
+    if address is None:
+        raise ServerError(
+            "which Redis server? Start one with `azfinsim serve`, then say where it is with "
+            "--redis-url redis://127.0.0.1:6379 or AZFINSIM_REDIS_URL"
+        )
+    return address
+
+
+def _redis_option(
+    callback: Callable[[click.Context, click.Parameter, str | None], Address | None],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--redis-url",
+        "address",
+        envvar="AZFINSIM_REDIS_URL",
+        show_envvar=True,
+        metavar="URL",
+        callback=callback,
+        help="redis://, rediss:// or unix://; ?cluster=true for a cluster.",
+    )
+
+
+redis_option = _redis_option(_address)
+
+optional_redis_option = _redis_option(_address_if_any)
+"""For commands that need a server only sometimes, and then call ``needed``."""
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+)
+
+
+def run_async(main: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a coroutine function to its end on uvloop."""
+
+    async def call() -> T:
+        return await main(*args, **kwargs)
+
+    return anyio.run(call, backend_options={"use_uvloop": True})
+
+
+def note(message: str) -> None:
+    """Tell a person something on standard error."""
+    stderr.print(message, markup=False)
+
+
+def print_json(report: Mapping[str, Any]) -> None:
+    """Print the report of a command as one JSON object on one line."""
+    click.echo(orjson.dumps(report))
+
+
+class Advance(Protocol):
+    """Moves a progress bar on by ``count``.
+
+    ``total`` may be told again when it is known better; ``status`` is shown behind the bar.
+    """
+
+    def __call__(self, count: int, total: int | None = None, status: str = "") -> None: ...
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Advance]:
+    """Show a bar with rate and time left while the body runs; yields what moves it on.
+
+    Where standard error is no terminal, long work writes a line every ``LINE_EVERY`` seconds.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}"),
+        console=stderr,
+        disable=not stderr.is_terminal,
+    )
+    with bar:
+        task_id = bar.add_task(what, total=total, status="")
+        told_at = time.monotonic()
+
+        def advance(count: int, total: int | None = None, status: str = "") -> None:
+            nonlocal told_at
+            bar.update(task_id, advance=count, total=total, status=status)
+            if not stderr.is_terminal and time.monotonic() - told_at >= LINE_EVERY:
+                told_at = time.monotonic()
+                note(_line(bar.tasks[0]))
+
+        yield advance
+
+
+def _line(task: Task) -> str:
+    of = f" of {task.total:,.0f}" if task.total is not None else ""
+    rate = f", {task.completed / task.elapsed:,.0f}/s" if task.elapsed else ""
+    return f"{task.description}: {task.completed:,.0f}{of}{rate} {task.fields['status']}".rstrip()
+
+
+class LazyGroup(click.Group):
+    """A group that imports the module of a subcommand only when that is called."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        # In the order given: the commands tell a story.
+        return [*self.lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.lazy[cmd_name].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+def run_command(command: click.Command, name: str) -> NoReturn:
+    """Run a command as a program: whatever happens becomes one line and an exit code."""
+    try:
+        # Not standalone: click would exit with 1 on Ctrl-C, and knows nothing of our errors.
+        code = command.main(prog_name=name, standalone_mode=False)
+    except BaseException as error:
+        code = _exit_code(error)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left, as `| head` does: nothing of ours went wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _exit_code(error: BaseException) -> int:
+    cause = leaf(error)
+    match cause:
+        case click.exceptions.Exit():
+            return cause.exit_code
+        case click.ClickException():
+            cause.show()
+            return cause.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            note("interrupted")
+            return INTERRUPTED
+        case BrokenPipeError():
+            return DONE
+        case ServerError():
+            note(f"error: {cause}")
+            return NO_SERVER
+        case AzfinsimError():
+            note(f"error: {cause}")
+            return USAGE
+        case SystemExit():
+            return cause.code if isinstance(cause.code, int) else SHORT
+        case _:
+            raise error
+
+
+def leaf(error: BaseException) -> BaseException:
+    """What really happened, where a task group has wrapped it."""
+    while isinstance(error, BaseExceptionGroup):
+        told = [e for e in error.exceptions if isinstance(leaf(e), AzfinsimError)]
+        error = (told or list(error.exceptions))[0]
+    return error

@@ -1,0 +1,64 @@
+"""The way into a grid: one connection, and all that is kept on its server."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from engine import keys
+from engine.cache import Cache
+from engine.connection import Address, open_redis, text
+from engine.errors import ServerError
+from engine.jobs import Jobs
+from engine.roster import Roster
+from engine.streams import Streams
+
+FORMAT = "1"
+"""Of the keys and what they hold; raised when an older azfinsim could not read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What is kept on one server, and the connection to it."""
+
+    redis: Redis
+    partitions: int
+    cache: Cache
+    streams: Streams
+    jobs: Jobs
+    roster: Roster
+
+
+@asynccontextmanager
+async def open_grid(address: Address, *, partitions: int = 1) -> AsyncIterator[Grid]:
+    """Connect to a grid; ``partitions`` counts only for a server that holds none yet.
+
+    Raises ServerError if the server cannot be reached, refuses, is too old, or holds a grid of
+    another format.
+    """
+    async with open_redis(address) as redis:
+        # Whoever comes first decides; from then on all read what stands there.
+        await redis.hsetnx(keys.grid(), "format", FORMAT)
+        await redis.hsetnx(keys.grid(), "partitions", str(partitions))
+        stored = await redis.hgetall(keys.grid())
+        if (found := text(stored[b"format"])) != FORMAT:
+            raise ServerError(
+                f"the server at {address} holds a grid of format {found}, this azfinsim reads "
+                f"{FORMAT}: use the azfinsim that made it, or another server"
+            )
+        try:
+            count = int(stored[b"partitions"])
+        except ValueError:
+            raise ServerError(
+                f"{keys.grid()} at {address} has partitions {stored[b'partitions']!r}: "
+                "must be a whole number"
+            ) from None
+        yield Grid(
+            redis,
+            count,
+            Cache(redis, count),
+            Streams(redis, count),
+            Jobs(redis, count),
+            Roster(redis),
+        )

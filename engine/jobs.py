@@ -1,0 +1,194 @@
+"""The jobs: what they ask for, how far they are, and their results, in Redis."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from redis.asyncio import Redis
+
+from engine import keys, scripts
+from engine.connection import text
+from engine.errors import ServerError
+from engine.ids import Ids, parse_ids, partition_of
+from engine.job import Job, Progress
+from engine.outcome import Counts
+
+_CREATE, _FENCE = scripts.Script("create"), scripts.Script("fence")
+
+FIRST_EPOCH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a job stands in one partition, for whoever queues its trades there."""
+
+    epoch: int
+    """Entries of an earlier one have no effect."""
+    submitted: int
+    """Trades."""
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs of one server."""
+
+    redis: Redis
+    partitions: int
+
+    async def now(self) -> float:
+        """The server's clock, Unix time in seconds: one clock for all, whoever asks."""
+        seconds, microseconds = await self.redis.time()
+        return float(seconds) + float(microseconds) / 1e6
+
+    async def create(self, job: Job) -> bool:
+        """Write a job down; False if there is one of this name."""
+        call = scripts.Call(
+            _CREATE,
+            [keys.job(job.name), keys.jobs()],
+            [job.name, job.to_json(), str(job.submitted_at), job.expires_at],
+        )
+        if not await scripts.run_one(self.redis, call):
+            return False
+        await self.ensure_epochs(job)
+        return True
+
+    async def ensure_epochs(self, job: Job) -> None:
+        """Begin the job's counts in each partition, unless they have begun."""
+        pipe = self.redis.pipeline(transaction=False)
+        for partition in range(self.partitions):
+            pipe.hsetnx(keys.counts(partition, job.name), "epoch", FIRST_EPOCH)
+            pipe.expireat(keys.counts(partition, job.name), job.expires_at)
+        await pipe.execute()
+
+    async def get(self, name: str) -> Job | None:
+        """A job, or None if there is none of this name.
+
+        Raises ValueError if what is stored is no job.
+        """
+        spec = await self.redis.hget(keys.job(name), "spec")
+        return Job.from_json(text(spec).encode()) if spec is not None else None
+
+    async def names(self) -> list[str]:
+        """The names of all jobs, latest first; forgets those that have expired."""
+        names = [text(name) for name in await self.redis.zrevrange(keys.jobs(), 0, -1)]
+        pipe = self.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.exists(keys.job(name))
+        alive = await pipe.execute()
+        gone = [name for name, there in zip(names, alive, strict=True) if not there]
+        if gone:
+            await self.redis.zrem(keys.jobs(), *gone)
+        return [name for name, there in zip(names, alive, strict=True) if there]
+
+    async def seal(self, job: Job, total: int) -> None:
+        """Note that all trades of a job have been queued, and how many they were."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hset(keys.job(job.name), "sealed", str(total))
+        # Had the job expired just now, this would have made a key that never does.
+        pipe.expireat(keys.job(job.name), job.expires_at)
+        await pipe.execute()
+
+    async def progress(self, job: Job) -> Progress:
+        """How far a job is, all partitions together.
+
+        Raises ServerError if what is stored are no counts.
+        """
+        # Read first: a job whose counts were read before its total could look short of it.
+        sealed = await self.redis.hget(keys.job(job.name), "sealed")
+        counts, settled_at = Counts(), 0.0
+        cancelled = False
+        for stored in await self._counts(job):
+            with _readable(f"the counts of job {job.name}"):
+                counts += Counts.read(stored)
+                settled_at = max(settled_at, float(stored.get("settled_at", 0)))
+            cancelled |= "cancelled" in stored
+        with _readable(f"the total of job {job.name}"):
+            total = int(sealed) if sealed is not None else None
+        return Progress(job, total, cancelled, counts, await self.now(), settled_at)
+
+    async def standings(self, job: Job) -> list[Standing]:
+        """How the job stands in each partition.
+
+        Raises ServerError if what is stored are no counts.
+        """
+        with _readable(f"the counts of job {job.name}"):
+            return [
+                Standing(
+                    int(stored.get("epoch", FIRST_EPOCH)),
+                    int(stored.get("submitted", 0)),
+                    "cancelled" in stored,
+                )
+                for stored in await self._counts(job)
+            ]
+
+    async def epochs_of(self, wanted: Sequence[tuple[int, str]]) -> list[int | None]:
+        """The epochs of (partition, job name), None where the job is not known."""
+        pipe = self.redis.pipeline(transaction=False)
+        for partition, name in wanted:
+            pipe.hget(keys.counts(partition, name), "epoch")
+        return [int(epoch) if epoch else None for epoch in await pipe.execute()]
+
+    async def fence(
+        self, job: Job, partition: int, purpose: Literal["cancel", "resume"]
+    ) -> Standing:
+        """Put the queued and running entries of a partition out of effect, as ``fence.lua`` says.
+
+        Cancelling is possible even on a full server.
+        """
+        call = scripts.Call(_FENCE, [keys.counts(partition, job.name)], [purpose, job.expires_at])
+        epoch, submitted = await scripts.run_one(self.redis, call)
+        return Standing(epoch, submitted, cancelled=purpose == "cancel")
+
+    async def manifest(self, job: Job) -> dict[int, Ids]:
+        """The IDs that the job was given, by block, in order of block.
+
+        Raises ServerError if what is stored is no manifest.
+        """
+        manifest: dict[int, Ids] = {}
+        for partition in range(self.partitions):
+            async for number, ids in self.redis.hscan_iter(
+                keys.manifest(partition, job.name), count=1000
+            ):
+                with _readable(f"the manifest of job {job.name}"):
+                    manifest[int(number)] = parse_ids(text(ids))
+        return dict(sorted(manifest.items()))
+
+    async def results(
+        self, job: Job, blocks: Sequence[int], page: int = 100
+    ) -> AsyncIterator[tuple[int, bytes | None]]:
+        """The result records of these blocks, in the order given, None where there are none yet."""
+        for start in range(0, len(blocks), page):
+            numbers = blocks[start : start + page]
+            by_partition: dict[int, list[int]] = {}
+            for number in numbers:
+                by_partition.setdefault(partition_of(number, self.partitions), []).append(number)
+            pipe = self.redis.pipeline(transaction=False)
+            for partition, wanted in by_partition.items():
+                pipe.hmget(keys.results(partition, job.name), [str(n) for n in wanted])
+            found = {
+                number: records
+                for wanted, values in zip(by_partition.values(), await pipe.execute(), strict=True)
+                for number, records in zip(wanted, values, strict=True)
+            }
+            for number in numbers:
+                yield number, found[number]
+
+    async def _counts(self, job: Job) -> list[dict[str, str]]:
+        pipe = self.redis.pipeline(transaction=False)
+        for partition in range(self.partitions):
+            pipe.hgetall(keys.counts(partition, job.name))
+        return [
+            {text(name): text(value) for name, value in stored.items()}
+            for stored in await pipe.execute()
+        ]
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turn what somebody else has written under our keys into an error for the user."""
+    try:
+        yield
+    except ValueError as error:
+        raise ServerError(f"{what} cannot be read: {error}") from error

@@ -1,0 +1,74 @@
+"""Every Redis key, one function each.
+
+All start with ``az:`` and carry a hash tag, the partition, so that whatever one script touches lies
+in one slot of a Redis Cluster. What belongs to no partition lives in partition 0. Names of books,
+jobs and consumers have passed ``engine.names.check`` and so cannot forge another key.
+"""
+
+GROUP = "consumers"
+"""The consumer group of every stream."""
+
+
+def grid() -> str:
+    """Hash: what all must agree on, such as the number of partitions."""
+    return "az:{0}:grid"
+
+
+def books() -> str:
+    """Set: the names of the books."""
+    return "az:{0}:books"
+
+
+def blocks(partition: int, book: str) -> str:
+    """Hash: block number -> the block's trades."""
+    return f"az:{{{partition}}}:book:{book}:blocks"
+
+
+def index(partition: int, book: str) -> str:
+    """Hash: block number -> the IDs of the block's trades."""
+    return f"az:{{{partition}}}:book:{book}:index"
+
+
+def stream(partition: int, lane: str) -> str:
+    """Stream: the entries of a lane that are queued or being priced."""
+    return f"az:{{{partition}}}:lane:{lane}"
+
+
+def unreadable(partition: int) -> str:
+    """Stream, bounded: entries that no consumer could read, kept for a person to look at."""
+    return f"az:{{{partition}}}:unreadable"
+
+
+def jobs() -> str:
+    """Sorted set: the names of the jobs by the time they were submitted."""
+    return "az:{0}:jobs"
+
+
+def job(name: str) -> str:
+    """Hash: what the job asks for, and how far its submission got."""
+    return f"az:{{0}}:job:{name}"
+
+
+def counts(partition: int, job_name: str) -> str:
+    """Hash: the job's epoch, its trades by outcome, and the time of the last settle."""
+    return f"az:{{{partition}}}:job:{job_name}:counts"
+
+
+def manifest(partition: int, job_name: str) -> str:
+    """Hash: block number -> the IDs that the job was given to price."""
+    return f"az:{{{partition}}}:job:{job_name}:manifest"
+
+
+def results(partition: int, job_name: str) -> str:
+    """Hash: block number -> the result records of its trades."""
+    return f"az:{{{partition}}}:job:{job_name}:results"
+
+
+def consumers() -> str:
+    """Set: the names of the consumers, some of which may be gone."""
+    return "az:{0}:consumers"
+
+
+def consumer(name: str) -> str:
+    """String with a time to live: what a consumer that lives says of itself."""
+    return f"az:{{0}}:consumer:{name}"

@@ -1,0 +1,31 @@
+-- Queues chunks of a job, and writes down in the same step which trades they hold, so that a
+-- submission that dies half-way can be taken up without queueing a trade twice.
+-- KEYS: stream, counts, manifest
+-- ARGV: submitter, job, epoch, trades submitted before this call, trades in this call, time of
+--       expiry, number of chunks, the IDs of each chunk, then block and IDs for the manifest, in
+--       pairs
+-- Returns 1, or 0 if somebody else has submitted, resumed or cancelled meanwhile.
+local stream, counts, manifest = KEYS[1], KEYS[2], KEYS[3]
+local submitter, job, epoch, before, trades, expires_at, chunks = unpack(ARGV, 1, 7)
+
+local now = redis.call('HMGET', counts, 'epoch', 'submitted', 'submitter')
+local submitted = tonumber(now[2] or 0)
+if now[1] ~= epoch then
+  return 0
+end
+if submitted ~= tonumber(before) then
+  -- A client repeats a call whose answer was lost: if this one has taken effect before, well.
+  return (now[3] == submitter and submitted == before + trades) and 1 or 0
+end
+-- All that can fail comes before the first write: a full server refuses the first of these.
+for i = 8, 7 + chunks do
+  redis.call('XADD', stream, '*', 'job', job, 'epoch', epoch, 'ids', ARGV[i])
+end
+for i = 8 + chunks, #ARGV, 2 do
+  local ids = redis.call('HGET', manifest, ARGV[i])
+  redis.call('HSET', manifest, ARGV[i], ids and ids .. ',' .. ARGV[i + 1] or ARGV[i + 1])
+end
+redis.call('HSET', counts, 'submitted', before + trades, 'submitter', submitter)
+redis.call('EXPIREAT', counts, expires_at)
+redis.call('EXPIREAT', manifest, expires_at)
+return 1

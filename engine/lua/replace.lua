@@ -1,0 +1,19 @@
+-- Puts other entries in the place of a pending one: its halves when it is split, itself when a
+-- consumer that leaves hands it back. They are delivered at once, to whoever asks first.
+-- KEYS: stream, counts
+-- ARGV: group, entry, job, epoch, attempts spent, the IDs of each new entry
+-- Returns 1, or 0 if the entry is no longer pending.
+local stream, counts = KEYS[1], KEYS[2]
+local group, entry, job, epoch, spent = unpack(ARGV, 1, 5)
+
+if #redis.call('XPENDING', stream, group, entry, entry, 1) == 0 then
+  return 0
+end
+if redis.call('HGET', counts, 'epoch') == epoch then
+  for i = 6, #ARGV do
+    redis.call('XADD', stream, '*', 'job', job, 'epoch', epoch, 'ids', ARGV[i], 'spent', spent)
+  end
+end
+redis.call('XACK', stream, group, entry)
+redis.call('XDEL', stream, entry)
+return 1

@@ -1,0 +1,68 @@
+"""The seam between the grid and whatever prices a trade.
+
+A pricer takes a batch of trades by column and returns its figures by column. It keeps no state
+between calls, measures no time and speaks to no server, so it can be tested, and replaced, alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.trade import Columns, Schema
+
+Figures = Mapping[str, NDArray[Any]]
+"""Figure name -> array of shape (trades,), in the order of the batch; NaN where it has no value.
+
+The names are those of a result record: ``pv, se, delta, delta_se, vega, vega_se`` (float64, in the
+trade's currency, and for the greeks per unit of spot and of volatility) and ``paths`` (int64).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Trades to be priced together; every array has shape (trades,)."""
+
+    ids: NDArray[np.int64]
+    terms: Columns
+    """The fields of the pricer's schema, checked."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, rows: NDArray[Any] | slice) -> "Batch":
+        """The trades in these rows."""
+        return Batch(self.ids[rows], {name: term[rows] for name, term in self.terms.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a job asks of its pricer, the same for all of its trades."""
+
+    seed: int = 0
+    """The job's seed: random numbers are a function of it, the trade's ID, path and step alone."""
+    paths: int | None = None
+    """Number of paths for every trade, in place of the trades' own."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What only some pricers know, ``{"task_duration": 50}`` for one."""
+
+
+class Pricer(Protocol):
+    """Prices trades; see ``engine.pricing.registry`` for how a job finds one by name."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a figure may change; stored with each job."""
+
+    @property
+    def schema(self) -> Schema:
+        """The fields a trade must have; trades that lack one are rejected before they get here."""
+
+    @property
+    def releases_gil(self) -> bool:
+        """Whether it lets other threads run: if not, its slots are processes."""
+
+    def price(self, batch: Batch, request: Request) -> Figures:
+        """Price the batch. Whatever it raises makes the trades rejected, one by one."""

@@ -1,0 +1,68 @@
+"""The roster: which consumers live, as they say themselves, in Redis."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+import orjson
+from redis.asyncio import Redis
+
+from engine import keys
+from engine.connection import text
+
+TIME_TO_LIVE = 10
+"""Seconds after which a consumer that says nothing more is taken for gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What a consumer says of itself."""
+
+    name: str
+    lanes: list[str]
+    slots: int
+    pid: int
+    priced: int = 0
+    """Trades that it has settled since it started."""
+    draining: bool = False
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read one; raises ValueError if it is none."""
+        stored = orjson.loads(data)
+        try:
+            return cls(**{f.name: stored[f.name] for f in fields(cls)})
+        except (TypeError, KeyError):
+            raise ValueError(f"no consumer's announcement: {data[:60]!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The consumers of one server."""
+
+    redis: Redis
+
+    async def announce(self, presence: Presence) -> None:
+        """Say that a consumer lives; to be repeated well within ``TIME_TO_LIVE``."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.sadd(keys.consumers(), presence.name)
+        pipe.set(keys.consumer(presence.name), orjson.dumps(asdict(presence)), ex=TIME_TO_LIVE)
+        await pipe.execute()
+
+    async def leave(self, name: str) -> None:
+        """Take a consumer off the roster."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.delete(keys.consumer(name))
+        pipe.srem(keys.consumers(), name)
+        await pipe.execute()
+
+    async def living(self) -> list[Presence]:
+        """The consumers that live, by name; forgets the others."""
+        names = sorted(text(name) for name in await self.redis.smembers(keys.consumers()))
+        pipe = self.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.get(keys.consumer(name))
+        said = dict(zip(names, await pipe.execute() if names else [], strict=True))
+        gone = [name for name, data in said.items() if data is None]
+        if gone:
+            await self.redis.srem(keys.consumers(), *gone)
+        return [Presence.from_json(data) for data in said.values() if data is not None]

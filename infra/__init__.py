@@ -1,0 +1,1 @@
+"""What starts, scales and stops consumers, on this machine or on Azure Batch."""

@@ -1,0 +1,102 @@
+"""The synthetic book: knock-out FX warrants drawn like the older generator's.
+
+A trade is a function of the seed and its ID alone, so a book of 1,000 is the beginning of a book of
+1,000,000, and any part of a book can be made by itself. Pure: no I/O, no clock.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.blocks import Trades
+from engine.ids import BLOCK_SIZE
+
+MAX_SEED = 2**64 - 1
+
+DECIMALS = 12
+"""Of drawn numbers: more exact than anybody quotes a term, shorter than all digits of a float."""
+
+CONSTANTS = {
+    "vol_of_vol": 0.00154807378604,
+    "rho": 0.000038413221829,
+    "maturity": 0.20,
+    "steps": 172,
+    "paths": 10_000,
+    "start_date": "2017-12-29",
+    "end_date": "2018-08-28",
+}
+"""The terms that all generated trades share."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Uniform:
+    """The numbers of ``DECIMALS`` decimals in [low, high), each as likely."""
+
+    low: float
+    high: float
+
+    def draw(self, words: NDArray[np.uint64]) -> NDArray[np.float64]:
+        # Drawn as whole numbers of the last decimal, so that no rounding can reach ``high``. The
+        # span is so much below 2**64 that the remainder favours no number noticeably.
+        unit = 10**DECIMALS
+        low = round(self.low * unit)
+        span = np.uint64(round(self.high * unit) - low)
+        numbers: NDArray[np.float64] = ((words % span).astype(np.int64) + low) / unit
+        return numbers
+
+
+_SPOT = _Uniform(0.8285, 0.9485)
+_STRIKE = _Uniform(0.7, 0.82)
+_DRIFT = _Uniform(-0.1, 0.1)
+_VOL = _Uniform(0.0808844481978 - 0.015, 0.0808844481978 + 0.015)
+_NOTIONAL = _Uniform(950, 1050)
+_WARRANTS = (30_000, 60_000)
+
+_WORDS = 8
+"""Random words a trade: two steps of the generator, which gives four at a time; six are used."""
+
+
+def generate(seed: int, first: int, count: int) -> Trades:
+    """Make trades ``first`` to ``first + count - 1`` of the book with this seed.
+
+    Each column has ``count`` values. Raises ValueError if ``seed`` is not in 0..``MAX_SEED``.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed {seed}: must be from 0 to {MAX_SEED}")
+    # A counter-based generator: its counter is the ID, so it can begin anywhere.
+    random = np.random.Philox(key=seed, counter=first * (_WORDS // 4))
+    words = random.random_raw(count * _WORDS).reshape(count, _WORDS).T
+    low, high = _WARRANTS
+    constants = {name: [value] * count for name, value in CONSTANTS.items()}
+    columns = {
+        "spot": _SPOT.draw(words[0]).tolist(),
+        "strike": _STRIKE.draw(words[1]).tolist(),
+        "drift": _DRIFT.draw(words[2]).tolist(),
+        "vol": _VOL.draw(words[3]).tolist(),
+        "vol_of_vol": constants["vol_of_vol"],
+        "rho": constants["rho"],
+        "maturity": constants["maturity"],
+        "steps": constants["steps"],
+        "paths": constants["paths"],
+        "warrants": ((words[4] % np.uint64(high - low)).astype(np.int64) + low).tolist(),
+        "notional": _NOTIONAL.draw(words[5]).tolist(),
+        "start_date": constants["start_date"],
+        "end_date": constants["end_date"],
+    }
+    return Trades(range(first, first + count), columns)
+
+
+def batches(seed: int, first: int, count: int, size: int) -> Iterator[Trades]:
+    """Make trades as ``generate`` does, at most ``size`` at a time, cut where blocks end.
+
+    ``size`` is a multiple of the block size: whole blocks are the fastest to store.
+    """
+    if size % BLOCK_SIZE:
+        raise ValueError(f"size {size}: must be a multiple of {BLOCK_SIZE}")
+    end = first + count
+    while first < end:
+        stop = min(end, (first // size + 1) * size)
+        yield generate(seed, first, stop - first)
+        first = stop

@@ -1,0 +1,257 @@
+"""``azfinsim job``: submitting jobs, watching them, and fetching their results.
+
+What may live here: the commands, what they ask and what they tell. The work is in the other files.
+"""
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.connection import Address
+from engine.edge import (
+    DONE,
+    SHORT,
+    json_option,
+    note,
+    print_json,
+    progress,
+    redis_option,
+    run_async,
+    stderr,
+)
+from engine.errors import ServerError, UsageError
+from engine.grid import Grid, open_grid
+from engine.job import Job, Progress, State
+from engine.outcome import Outcome
+from producer import job_views
+from producer.cancel import cancel as cancel_job
+from producer.job_options import job_options, request_of
+from producer.ndjson import Output, output_file
+from producer.result_files import FORMATS
+from producer.results import results as results_of
+from producer.resume import Resumed
+from producer.resume import resume as resume_job
+from producer.submit import Submitted, find
+from producer.submit import submit as submit_job
+from producer.wait import wait as wait_for
+
+job_argument = click.argument("name", metavar="JOB")
+timeout_option = click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer than this."
+)
+
+
+@click.group
+def job() -> None:
+    """Submit jobs, watch them and fetch their results."""
+
+
+@job.command
+@job_options
+@click.option("--keep-days", type=click.IntRange(1, 3650), default=7, help="Then it is forgotten.")
+@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@redis_option
+@json_option
+def submit(address: Address, as_json: bool, wait: bool, keep_days: int, **asked: Any) -> int:
+    """Price a book, or a range of it.
+
+    Run again under the same name, it goes on with a submission that was cut short. Exit code 1 if
+    --wait is given and a trade was not priced.
+    """
+    request = request_of(**asked)
+    with _interrupted(f"`azfinsim job resume {request.name}` goes on where this has stopped"):
+        done, seen = run_async(_submit, address, request, keep_days)
+    if done.missing:
+        note(f"book {request.book} does not hold {done.missing} of these trades: they are rejected")
+    if wait:
+        seen = _wait(address, request.name, None)
+    elif not as_json:
+        note(f"job {request.name}: `azfinsim job wait {request.name}` watches it")
+    _tell(seen, as_json, missing=done.missing)
+    return DONE if seen.well or not wait else SHORT
+
+
+async def _submit(address: Address, request: Job, keep_days: int) -> tuple[Submitted, Progress]:
+    async with open_grid(address) as grid:
+        # How many they are is only known once the book has been looked up.
+        with progress("queue", total=None) as advance:
+            done = await submit_job(grid, request, keep_days=keep_days, advance=advance)
+        return done, await grid.jobs.progress(done.job)
+
+
+@job.command
+@job_argument
+@redis_option
+@json_option
+def status(name: str, address: Address, as_json: bool) -> None:
+    """Tell how far a job is."""
+    _tell(run_async(_status, address, name), as_json)
+
+
+async def _status(address: Address, name: str) -> Progress:
+    async with _found(address, name) as (grid, found):
+        return await grid.jobs.progress(found)
+
+
+@job.command(name="list")
+@redis_option
+@json_option
+def list_jobs(address: Address, as_json: bool) -> None:
+    """List the jobs, latest first."""
+    jobs = run_async(_list, address)
+    if as_json:
+        print_json({"jobs": [seen.report() for seen in jobs]})
+    elif jobs:
+        width = None if stderr.is_terminal else job_views.WIDTH
+        stderr.print(job_views.overview(jobs), width=width)
+    else:
+        note("there is no job yet: `azfinsim job submit` makes one")
+
+
+async def _list(address: Address) -> list[Progress]:
+    jobs = []
+    async with open_grid(address) as grid:
+        for name in await grid.jobs.names():
+            try:
+                jobs.append(await grid.jobs.progress(await find(grid, name)))
+            except (UsageError, ServerError) as error:
+                # It may have expired just now, or be damaged: the others are still to be seen.
+                note(str(error))
+    return jobs
+
+
+@job.command
+@job_argument
+@timeout_option
+@redis_option
+@json_option
+def wait(name: str, timeout: float | None, address: Address, as_json: bool) -> int:
+    """Wait until a job has ended; exit code 0 only if every trade was priced."""
+    seen = _wait(address, name, timeout)
+    if not seen.ended:
+        note(f"job {name} has not ended after {timeout:g} s, and goes on")
+    _tell(seen, as_json)
+    return DONE if seen.well else SHORT
+
+
+def _wait(address: Address, name: str, timeout: float | None) -> Progress:
+    with _interrupted(f"job {name} goes on; `azfinsim job wait {name}` watches it again"):
+        return run_async(_wait_and_show, address, name, timeout)
+
+
+async def _wait_and_show(address: Address, name: str, at_most: float | None) -> Progress:
+    async with _found(address, name) as (grid, found):
+        total = (await grid.jobs.progress(found)).total
+        with job_views.watching(found, total) as look:
+            return await wait_for(grid, found, at_most=at_most, on_look=look)
+
+
+@job.command
+@job_argument
+@click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="ndjson")
+@click.option(
+    "--reproducible", is_flag=True, help="Leave out attempts and ms, which differ from run to run."
+)
+@redis_option
+def results(
+    name: str, path: Path | None, format_name: str, reproducible: bool, address: Address
+) -> int:
+    """Write the results of a job, one record a trade, in order of ID.
+
+    To standard output, or to FILE (gzip if it ends in .gz). Exit code 1 if the job is not done:
+    what there is so far is written.
+    """
+    to_file = output_file(path) if path else nullcontext(Output(sys.stdout.buffer, "the output"))
+    with to_file as output:
+        seen, missing = run_async(_results, address, name, output, format_name, reproducible)
+        output.flush()
+    if seen.state is State.DONE:
+        return DONE
+    note(f"job {name} is {seen.state}: {missing} of its trades have no result here")
+    return SHORT
+
+
+async def _results(
+    address: Address, name: str, output: Output, format_name: str, reproducible: bool
+) -> tuple[Progress, int]:
+    """Write the records; returns how far the job was, and how many trades had no result."""
+    header, lines = FORMATS[format_name](reproducible=reproducible)
+    async with _found(address, name) as (grid, found):
+        seen = await grid.jobs.progress(found)
+        given = await grid.jobs.manifest(found)
+        cancelled = seen.state is State.CANCELLED and seen.ended
+        missing = max(seen.total or 0, sum(map(len, given.values())))
+        output.write(header)
+        async for records in results_of(grid, found, given, cancelled=cancelled):
+            missing -= sum(record.get("outcome") != Outcome.CANCELLED for record in records)
+            output.write(lines(records))
+        return seen, missing
+
+
+@job.command
+@job_argument
+@redis_option
+@json_option
+def cancel(name: str, address: Address, as_json: bool) -> None:
+    """Stop a job at once: what has not ended of it never takes effect."""
+    seen = run_async(_cancel, address, name)
+    if seen.state is State.DONE:
+        note(f"job {name} is done: there is nothing to cancel")
+    _tell(seen, as_json)
+
+
+async def _cancel(address: Address, name: str) -> Progress:
+    async with _found(address, name) as (grid, found):
+        return await cancel_job(grid, found)
+
+
+@job.command
+@job_argument
+@redis_option
+@json_option
+def resume(name: str, address: Address, as_json: bool) -> None:
+    """Queue again what has no result, whatever became of it.
+
+    For a job that was cancelled, whose submission was cut short, or whose server has lost data.
+    What is queued or running is discarded and done again.
+    """
+    with _interrupted(f"`azfinsim job resume {name}` goes on where this has stopped"):
+        done, seen = run_async(_resume, address, name)
+    if not done.queued_again + done.queued_first:
+        note(f"job {name}: nothing is missing")
+    _tell(seen, as_json, queued_again=done.queued_again, queued_first=done.queued_first)
+
+
+async def _resume(address: Address, name: str) -> tuple[Resumed, Progress]:
+    async with _found(address, name) as (grid, found):
+        with progress("queue", total=None) as advance:
+            done = await resume_job(grid, found, advance=advance)
+        return done, await grid.jobs.progress(found)
+
+
+@asynccontextmanager
+async def _found(address: Address, name: str) -> AsyncIterator[tuple[Grid, Job]]:
+    async with open_grid(address) as grid:
+        yield grid, await find(grid, name)
+
+
+@contextmanager
+def _interrupted(way_on: str) -> Iterator[None]:
+    """Tell a person who ends the body by Ctrl-C what to do then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(way_on)
+        raise
+
+
+def _tell(seen: Progress, as_json: bool, **more: object) -> None:
+    if as_json:
+        print_json({**seen.report(), **more})
+    else:
+        stderr.print(job_views.summary(seen))

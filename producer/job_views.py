@@ -1,0 +1,82 @@
+"""How jobs look to a person: tables, and the bar while one waits. Command modules show them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from engine.edge import note, progress, stderr
+from engine.job import Job, Progress, State
+from producer.wait import Look
+
+WIDTH = 160
+"""Columns of the overview where nobody's terminal bounds it."""
+
+LONELY_LOOKS = 5
+"""Looks without a living consumer after which one says so: one may just be starting."""
+
+
+def summary(seen: Progress) -> Table:
+    """The summary of one job."""
+    table = Table(title=f"job {seen.job.name}", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name, value in seen.report().items():
+        if name == "job" or (value == 0 and name in ("dead", "expired", "cancelled")):
+            continue
+        table.add_row(name.replace("_", " "), _shown(value))
+    return table
+
+
+def overview(jobs: Sequence[Progress]) -> Table:
+    """One line for each job."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("job", "state", "algorithm", "lane"):
+        table.add_column(name, no_wrap=True)
+    for name in ("submitted", "priced", "rejected", "dead", "in flight", "seconds"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for seen in jobs:
+        counts = seen.counts
+        table.add_row(
+            *(seen.job.name, str(seen.state), seen.job.algorithm, str(seen.job.lane)),
+            *map(_shown, (counts.submitted, counts.priced, counts.rejected, counts.dead)),
+            *map(_shown, (counts.in_flight, round(seen.seconds, 1))),
+        )
+    return table
+
+
+@contextmanager
+def watching(job: Job, total: int | None) -> Iterator[Callable[[Look], None]]:
+    """Show how far a job is while the body runs; yields what is to be told of each look.
+
+    ``total`` is the trades of the job, None if that is not yet known. Shows nothing where standard
+    error is no terminal.
+    """
+    shown, lonely, stalled = 0, 0, False
+    with progress(job.name, total) as advance:
+
+        def look(seen: Look) -> None:
+            nonlocal shown, lonely, stalled
+            counts = seen.progress.counts
+            advance(counts.ended - shown)
+            shown = counts.ended
+            if not stderr.is_terminal or seen.progress.ended:
+                return
+            lonely = 0 if seen.consumers else lonely + 1
+            if lonely == LONELY_LOOKS:
+                note("no consumer lives: start one with `azfinsim consume`")
+            if seen.progress.state is not State.SUBMITTING or counts.in_flight:
+                stalled = False
+            elif not stalled:
+                stalled = True
+                note(
+                    "what was queued has ended, but not all trades are queued: unless somebody is "
+                    f"at it, `azfinsim job resume {job.name}` goes on"
+                )
+
+        yield look
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

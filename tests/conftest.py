@@ -1,0 +1,42 @@
+"""Fixtures for every room: real servers.
+
+What may live here: what more than one room's tests need.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import redis
+
+from engine.embedded import EmbeddedServer, ServerSettings
+
+FreshServer = Callable[..., EmbeddedServer]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """A server for the whole run, on a unix socket. Do not configure it: take a fresh one."""
+    with EmbeddedServer() as shared:
+        yield shared
+
+
+@pytest.fixture
+def redis_url(server: EmbeddedServer) -> str:
+    """The URL of the run's server, empty at the start of each test."""
+    server.start()  # nothing, unless a test before has killed it
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+    return server.url
+
+
+@pytest.fixture
+def fresh_server() -> Iterator[FreshServer]:
+    """A function that starts a server with the given fields of ServerSettings."""
+    with ExitStack() as started:
+
+        def start(**settings: Any) -> EmbeddedServer:
+            return started.enter_context(EmbeddedServer(ServerSettings(**settings)))
+
+        yield start

@@ -1,0 +1,174 @@
+"""Resuming jobs: what has no result is queued again, exactly, whoever dies over it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine import keys
+from engine.errors import ServerError, UsageError
+from engine.grid import Grid
+from engine.job import State
+from producer import plan
+from producer.cancel import cancel
+from producer.resume import Resumed, resume
+from producer.submit import find, submit
+from tests.producer.grids import (
+    IDS,
+    JOB,
+    audit,
+    dies,
+    every_death,
+    price,
+    queued,
+    settle,
+    shelve,
+    take,
+)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two chunks a call, for many calls at which to die."""
+    monkeypatch.setattr(plan, "_BATCH_CHUNKS", 2)
+
+
+async def test_a_job_that_is_done_is_left_alone(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await price(grid)
+    before = await grid.jobs.standings(job)
+    assert await resume(grid, job) == Resumed(0, 0)
+    assert await grid.jobs.standings(job) == before
+
+
+async def test_what_has_no_result_is_queued_again_and_nothing_else(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await price(grid, 2)
+    settled = (await grid.jobs.progress(job)).counts.priced
+    assert 0 < settled < len(IDS)
+    assert await resume(grid, job) == Resumed(len(IDS) - settled, 0)
+    assert len(await queued(grid, job)) == len(IDS) - settled
+    await price(grid)
+    await audit(grid)
+
+
+async def test_work_that_was_running_has_no_effect(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    held = await take(grid)
+    await resume(grid, job)
+    assert set(await settle(grid, held)) == {0}
+    assert (await grid.jobs.progress(job)).counts.priced == 0
+    await price(grid)
+    await audit(grid)
+
+
+async def test_entries_that_were_lost_are_queued_again(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await price(grid, 1)
+    await grid.redis.delete(*(keys.stream(p, job.lane) for p in range(grid.partitions)))
+    await resume(grid, job)
+    await price(grid)
+    await audit(grid)
+
+
+async def test_a_partition_that_was_lost_is_submitted_again(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await price(grid, 2)
+    lost = [keys.counts(1, job.name), keys.manifest(1, job.name), keys.results(1, job.name)]
+    await grid.redis.delete(*lost, keys.stream(1, job.lane))
+    await price(grid)
+    progress = await grid.jobs.progress(job)
+    assert not progress.ended
+    assert progress.state is State.SUBMITTING
+    done = await resume(grid, job)
+    assert done.queued_again == 0
+    assert done.queued_first > 0
+    await price(grid)
+    await audit(grid)
+
+
+async def test_a_book_that_is_gone_stops_it_before_anything_is_fenced(grid: Grid) -> None:
+    await shelve(grid)
+    job = replace(JOB, expires_at=2**33)
+    await grid.jobs.create(job)
+    before = await grid.jobs.standings(job)
+    await grid.cache.drop("default")
+    with pytest.raises(UsageError, match="no book 'default'"):
+        await resume(grid, job)
+    assert await grid.jobs.standings(job) == before
+
+
+async def test_a_job_that_is_queued_whole_needs_no_book(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await grid.cache.drop("default")
+    assert await resume(grid, job) == Resumed(len(IDS), 0)
+
+
+async def test_trades_new_in_the_book_do_not_get_into_a_job(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await shelve(grid, np.arange(2000))
+    await resume(grid, job)
+    await price(grid)
+    await audit(grid)
+
+
+async def test_results_that_are_none_are_told(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await grid.redis.hset(keys.results(0, job.name), "3", b"\xff{")
+    with pytest.raises(ServerError, match="results of job night, block 3, cannot be read"):
+        await resume(grid, job)
+
+
+async def _half_priced(grid: Grid) -> None:
+    await submit(grid, JOB)
+    await price(grid, 1)
+
+
+async def _half_cancelled(grid: Grid) -> None:
+    await _half_priced(grid)
+    await cancel(grid, await find(grid, JOB.name))
+
+
+async def _half_submitted(grid: Grid) -> None:
+    job = replace(JOB, expires_at=2**33)
+    await grid.jobs.create(job)
+    assert await dies(_url(grid), 9, lambda g: submit(g, JOB))
+    await price(grid, 1)
+
+
+def _url(grid: Grid) -> str:
+    return f"unix://{grid.redis.connection_pool.connection_kwargs['path']}"
+
+
+async def _resume(grid: Grid) -> None:
+    await resume(grid, await find(grid, JOB.name))
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("before", [_half_priced, _half_cancelled, _half_submitted])
+@pytest.mark.parametrize("cancelled_between", [False, True])
+async def test_killed_at_any_call_it_can_be_run_again(
+    redis_url: str, partitions: int, before: object, cancelled_between: bool
+) -> None:
+    assert callable(before)
+    async for grid in every_death(redis_url, partitions, _resume, before):
+        job = await find(grid, JOB.name)
+        held = await take(grid, 1)
+        await price(grid, 1)
+        if cancelled_between:
+            assert (await cancel(grid, job)).ended
+        progress = await grid.jobs.progress(job)
+        assert progress.counts.submitted == progress.counts.ended + progress.counts.in_flight
+        assert not progress.well
+        await _resume(grid)
+        await settle(grid, held)
+        await price(grid)
+        await audit(grid)
