@@ -55,7 +55,7 @@ def _transposed(
         return {name: [row.get(name) for row in rows] for name in names}
 
 
-def by_block(trades: Trades) -> dict[int, Trades]:
+def blocks_of(trades: Trades) -> dict[int, Trades]:
     """The trades of each block, in order of ID; of two with one ID the later one counts."""
     ids = np.asarray(trades.ids, dtype=np.int64)
     if (np.diff(ids) <= 0).any():

@@ -8,7 +8,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from engine import keys, scripts
-from engine.blocks import Trades, by_block, merged, without
+from engine.blocks import Trades, blocks_of, merged, without
 from engine.codec import Block, decode_block, encode_block
 from engine.connection import text
 from engine.ids import BLOCK_SIZE, Ids, format_ids, parse_ids, partition_of
@@ -41,7 +41,7 @@ class Cache:
         Safe beside other writers: each block is stored only if nobody changed it meanwhile.
         """
         await self.redis.sadd(keys.books(), book)
-        blocks = list(by_block(trades).items())
+        blocks = list(blocks_of(trades).items())
         for start in range(0, len(blocks), PAGE):
             page = dict(blocks[start : start + PAGE])
             whole = {n: page.pop(n) for n in list(page) if len(page[n].ids) == BLOCK_SIZE}

@@ -75,9 +75,11 @@ class Term:
         Checks whole columns at once: this runs for every trade of every run.
         """
         if self.kind is Kind.DATE:
-            if not set(map(type, values)) <= {str} or not all(map(_is_date, set(values))):
+            # Only what is text may go into a set: some of what JSON has cannot be hashed.
+            texts = [value for value in values if isinstance(value, str)]
+            if len(texts) < len(values) or not all(map(_is_date, set(texts))):
                 return None
-            return np.array(values, dtype=object)
+            return np.array(texts, dtype=object)
         integer = self.kind is Kind.INTEGER
         if not set(map(type, values)) <= ({int} if integer else {int, float}):
             return None
@@ -177,7 +179,7 @@ def _check_by_row(raw: RawColumns, schema: Schema, count: int) -> Checked:
     return Checked(np.array(good, dtype=np.int64), columns, tuple(faults.values()))
 
 
-def _is_date(text: Any) -> bool:
+def _is_date(text: str) -> bool:
     try:
         # ISO 8601 has other forms too, such as 2017-W52-5.
         return date.fromisoformat(text).isoformat() == text

@@ -106,8 +106,7 @@ def list_jobs(address: Address, as_json: bool) -> None:
     if as_json:
         print_json({"jobs": [seen.report() for seen in jobs]})
     elif jobs:
-        width = None if stderr.is_terminal else job_views.WIDTH
-        stderr.print(job_views.overview(jobs), width=width)
+        stderr.print(job_views.overview(jobs))
     else:
         note("there is no job yet: `azfinsim job submit` makes one")
 
@@ -167,9 +166,13 @@ def results(
     what there is so far is written.
     """
     to_file = output_file(path) if path else nullcontext(Output(sys.stdout.buffer, "the output"))
-    with to_file as output:
-        seen, missing = run_async(_results, address, name, output, format_name, reproducible)
-        output.flush()
+    try:
+        with to_file as output:
+            seen, missing = run_async(_results, address, name, output, format_name, reproducible)
+            output.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `| head` has; click would call that a failure.
+        raise click.exceptions.Exit(DONE) from None
     if seen.state is State.DONE:
         return DONE
     note(f"job {name} is {seen.state}: {missing} of its trades have no result here")

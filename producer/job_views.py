@@ -10,8 +10,11 @@ from engine.edge import note, progress, stderr
 from engine.job import Job, Progress, State
 from producer.wait import Look
 
-WIDTH = 160
-"""Columns of the overview where nobody's terminal bounds it."""
+OVERVIEW = (
+    *("job", "state", "algorithm", "lane"),
+    *("submitted", "priced", "rejected", "dead", "in flight", "seconds"),
+)
+"""The columns of the list of jobs; the first four are words."""
 
 LONELY_LOOKS = 5
 """Looks without a living consumer after which one says so: one may just be starting."""
@@ -31,18 +34,21 @@ def summary(seen: Progress) -> Table:
 
 def overview(jobs: Sequence[Progress]) -> Table:
     """One line for each job."""
-    table = Table(box=SIMPLE_HEAD)
-    for name in ("job", "state", "algorithm", "lane"):
-        table.add_column(name, no_wrap=True)
-    for name in ("submitted", "priced", "rejected", "dead", "in flight", "seconds"):
-        table.add_column(name, no_wrap=True, justify="right")
-    for seen in jobs:
-        counts = seen.counts
-        table.add_row(
+    rows = [
+        [
             *(seen.job.name, str(seen.state), seen.job.algorithm, str(seen.job.lane)),
-            *map(_shown, (counts.submitted, counts.priced, counts.rejected, counts.dead)),
-            *map(_shown, (counts.in_flight, round(seen.seconds, 1))),
-        )
+            *map(_shown, (seen.counts.submitted, seen.counts.priced, seen.counts.rejected)),
+            *map(_shown, (seen.counts.dead, seen.counts.in_flight, round(seen.seconds, 1))),
+        ]
+        for seen in jobs
+    ]
+    table = Table(box=SIMPLE_HEAD)
+    for at, name in enumerate(OVERVIEW):
+        # Nothing is cut short: a name is there to be copied.
+        width = max(len(name), *(len(row[at]) for row in rows))
+        table.add_column(name, min_width=width, no_wrap=True, justify="right" if at > 3 else "left")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import orjson
 
@@ -60,10 +60,11 @@ def output_file(path: Path) -> Iterator[Output]:
     special = path.exists() and not path.is_file()
     part = path if special else path.with_name(f".{path.name}.{os.getpid()}.part")
     with _told(str(path)):
-        raw = open(part, "wb")  # noqa: SIM115 - closed below, where its errors can be told
-    # No time and no name inside, so that the same trades make the same bytes.
-    zipped = gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) if path.suffix == ".gz" else None
-    stream: IO[bytes] = zipped or raw
+        raw: IO[bytes] = open(part, "wb")  # noqa: SIM115 - closed below, to tell of its errors
+    stream = raw
+    if path.suffix == ".gz":
+        # No time and no name inside, so that the same trades make the same bytes.
+        stream = cast(IO[bytes], gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0))
     try:
         yield Output(stream, str(path))
         with _told(str(path)):

@@ -51,8 +51,8 @@ async def shelve(grid: Grid, ids: Ids = IDS, book: str = "default") -> None:
 async def take(grid: Grid, entries: int = 100_000) -> list[Entry]:
     """Take up to ``entries`` entries from each partition."""
     taken: list[Entry] = []
+    await grid.streams.ensure_groups([Lane.BULK])
     for partition in range(grid.partitions):
-        await grid.streams.ensure_groups([Lane.BULK])
         found = await grid.streams.take("somebody", partition, [Lane.BULK], entries, None)
         taken += [entry for entry in found if isinstance(entry, Entry)]
     return taken

@@ -1,5 +1,7 @@
 """Cancelling jobs."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.errors import UsageError
@@ -53,8 +55,6 @@ async def test_the_results_so_far_are_kept_and_the_rest_is_told(grid: Grid) -> N
 async def test_other_jobs_go_on(grid: Grid) -> None:
     await shelve(grid)
     job = (await submit(grid, JOB)).job
-    from dataclasses import replace
-
     await submit(grid, replace(JOB, name="day"))
     await cancel(grid, job)
     await price(grid)

@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
@@ -17,6 +17,7 @@ some_ids = st.lists(st.integers(0, 5_000) | st.integers(MAX_ID - 500, MAX_ID), u
 )
 
 
+@settings(deadline=None)
 @given(ids=some_ids, partitions=st.integers(1, 7), chunk=st.integers(1, 350))
 def test_every_trade_is_in_one_chunk_of_its_partition(
     ids: np.ndarray, partitions: int, chunk: int
@@ -34,6 +35,7 @@ def test_every_trade_is_in_one_chunk_of_its_partition(
         assert (np.diff(np.concatenate(own)) > 0).all() if own else True
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.tuples(st.integers(0, 3), st.just(2)), max_size=1_000),
     chunk=st.sampled_from([1, 2, 99, 101, 10_000]),
@@ -97,6 +99,7 @@ def test_trades_that_the_book_lacks_are_wanted_and_counted() -> None:
     assert wanted.missing == 250
 
 
+@settings(deadline=None)
 @given(given_ids=st.sets(st.integers(0, 1_100)))
 def test_what_was_given_is_not_wanted_again(given_ids: set[int]) -> None:
     wanted = wanted_of("default", INDEX, Span.parse("0:1050"))

@@ -180,7 +180,7 @@ async def test_of_two_that_submit_at_once_no_trade_is_queued_twice(redis_url: st
 
 
 def test_a_submitter_that_is_killed_can_be_taken_up(redis_url: str) -> None:
-    ids = np.arange(60_000)
+    ids = np.arange(40_000)
     command = [*("job", "submit", "--name", "night", "--algorithm", "synthetic"), "--chunk", "1"]
     anyio.run(_shelve, redis_url, ids)
     with (
@@ -220,7 +220,9 @@ async def test_a_full_server_stops_it_and_it_can_be_resumed(fresh_server: FreshS
         await shelve(grid, ids)
         used = (await grid.redis.info("memory"))["used_memory"]
         await grid.redis.config_set("maxmemory", used + 500_000)
-        with pytest.raises(ServerFull, match=r"full .*queued just now.*`azfinsim job resume night`"):
+        with pytest.raises(
+            ServerFull, match=r"full .*queued just now.*`azfinsim job resume night`"
+        ):
             await submit(grid, replace(JOB, chunk=10))
         job = await find(grid, JOB.name)
         assert (await grid.jobs.progress(job)).state is State.SUBMITTING

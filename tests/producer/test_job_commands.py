@@ -1,0 +1,307 @@
+"""``azfinsim job`` as its users call it."""
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+import redis
+
+from azfinsim.cli import azfinsim
+from engine import keys
+from engine.edge import run_command
+from engine.grid import Grid
+from tests.producer.grids import IDS, Work, price, reopened, shelve
+from tests.waiting import eventually
+
+REPORT = [
+    *("job", "state", "submitted", "priced", "rejected", "dead", "expired", "cancelled"),
+    *("in_flight", "seconds", "trades_per_second"),
+]
+
+
+class Run:
+    """What one command did."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        """What stands on standard output, which must be one JSON object on one line."""
+        assert self.out.count("\n") == 1
+        return orjson.loads(self.out)
+
+
+Command = Callable[..., Run]
+
+
+@pytest.fixture
+def job(
+    redis_url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """``azfinsim job`` against a grid with a book."""
+    monkeypatch.setenv("AZFINSIM_REDIS_URL", redis_url)
+    on_grid(redis_url, shelve)
+
+    def command(*arguments: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["azfinsim", "job", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_command(azfinsim, "azfinsim")
+        assert isinstance(ended.value.code, int)
+        return Run(ended.value.code, *capfd.readouterr())
+
+    return command
+
+
+def on_grid(url: str, work: Work) -> None:
+    async def main() -> None:
+        async with reopened(url) as grid:
+            await work(grid)
+
+    anyio.run(main)
+
+
+def submitted(job: Command, *arguments: str) -> None:
+    assert job("submit", "--name", "night", "--algorithm", "synthetic", *arguments).code == 0
+
+
+def test_submit_tells_what_is_queued(job: Command) -> None:
+    run = job("submit", "--algorithm", "synthetic", "--trades", "420:20", "--chunk", "3", "--json")
+    assert run.code == 0
+    assert list(run.json) == [*REPORT, "missing"]
+    assert run.json["submitted"] == run.json["in_flight"] == 20
+    assert run.json["missing"] == 7
+    assert "book default does not hold 7 of these trades" in run.err
+
+
+def test_submit_tells_a_person_on_standard_error(job: Command) -> None:
+    run = job("submit", "--algorithm", "synthetic", "--name", "night")
+    assert (run.code, run.out) == (0, "")
+    assert "`azfinsim job wait night`" in run.err
+    assert f"{len(IDS)}" in run.err
+
+
+def test_all_that_was_asked_is_stored_with_the_job(job: Command, redis_url: str) -> None:
+    options = {"--seed": str(2**63 - 1), "--paths": "500", "--lane": "high", "--failure": "0.25"}
+    options |= {"--task-duration": "1.5", "--mem-usage": "2", "--chunk": "10"}
+    submitted(job, *(part for pair in options.items() for part in pair), "--keep-days", "1")
+    with redis.Redis.from_url(redis_url) as client:
+        spec = orjson.loads(client.hget(keys.job("night"), "spec") or b"")
+    assert spec["seed"] == 2**63 - 1
+    assert (spec["paths"], spec["lane"], spec["chunk"], spec["failure"]) == (500, "high", 10, 0.25)
+    assert spec["options"] == {"task_duration": 1.5, "mem_usage": 2.0}
+    assert spec["pricer_version"]
+    assert spec["azfinsim_version"]
+    assert spec["expires_at"] == int(spec["submitted_at"] + 86_400)
+
+
+def test_names_are_made_up_and_sort_by_time(job: Command) -> None:
+    names = [job("submit", "--algorithm", "synthetic", "--json").json["job"] for _ in range(2)]
+    assert names[0] != names[1]
+    assert names[0][:13] <= names[1][:13]
+    listed = [found["job"] for found in job("list", "--json").json["jobs"]]
+    assert listed == names[::-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seed", "-1"], "--seed"),
+        (["--seed", str(2**63)], "--seed"),
+        (["--chunk", "0"], "--chunk"),
+        (["--chunk", "10001"], "--chunk"),
+        (["--failure", "1.5"], "--failure"),
+        (["--failure", "nan"], "no finite number"),
+        (["--lane", "realtime"], "--lane"),
+        (["--trades", "5"], "must be FIRST:COUNT"),
+        (["--trades", "90000:5"], "holds 546 trades between 40 and 898, none of these"),
+        (["--book", "other"], "no book 'other', there are default"),
+        (["--book", "a/b"], "must be 1 to 64"),
+        (["--name", "a b"], "must be 1 to 64"),
+        (["--algorithm", "magic"], "must be one of deltavega, pvonly, synthetic"),
+        (["--task-duration", "5"], "--task-duration: only for --algorithm synthetic"),
+        (["--mem-usage", "inf", "--algorithm", "synthetic"], "no finite number"),
+        (["--keep-days", "0"], "--keep-days"),
+    ],
+)
+def test_what_cannot_be_asked_is_wrong_usage(
+    job: Command, arguments: list[str], words: str
+) -> None:
+    run = job("submit", *arguments)
+    assert (run.code, run.out) == (2, "")
+    assert words in run.err
+    assert "Traceback" not in run.err
+    assert job("list", "--json").json == {"jobs": []}
+
+
+def test_a_name_twice_is_wrong_usage(job: Command) -> None:
+    submitted(job)
+    run = job("submit", "--name", "night", "--algorithm", "synthetic")
+    assert run.code == 2
+    assert "a job named night exists already" in run.err
+
+
+@pytest.mark.parametrize("command", ["status", "wait", "results", "cancel", "resume"])
+def test_a_job_that_is_unknown_is_wrong_usage(job: Command, command: str) -> None:
+    run = job(command, "nobody")
+    assert (run.code, run.out) == (2, "")
+    assert "there is no job nobody: `azfinsim job list`" in run.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["submit"], ["status", "a"], ["list"], ["wait", "a"], ["resume", "a"]]
+)
+def test_no_server_is_told(
+    job: Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = job(*arguments, "--redis-url", "redis://127.0.0.1:1")
+    assert run.code == 3
+    assert "no Redis server answers at redis://127.0.0.1:1" in run.err
+    assert "azfinsim serve" in run.err
+    monkeypatch.delenv("AZFINSIM_REDIS_URL")
+    assert job(*arguments).code == 3
+
+
+def test_status_list_and_wait_follow_a_job(job: Command, redis_url: str) -> None:
+    assert "no job yet" in job("list").err
+    submitted(job)
+    assert job("status", "night", "--json").json["state"] == "running"
+    late = job("wait", "night", "--timeout", "0", "--json")
+    assert (late.code, late.json["state"]) == (1, "running")
+    assert "has not ended after 0 s" in late.err
+    on_grid(redis_url, price)
+    ended = job("wait", "night", "--json")
+    assert (ended.code, list(ended.json)) == (0, REPORT)
+    assert ended.json["priced"] == ended.json["submitted"] == len(IDS)
+    assert "done" in job("status", "night").err
+    table = job("list").err
+    assert "night" in table
+    assert "synthetic" in table
+
+
+def test_a_damaged_job_does_not_hide_the_others(job: Command, redis_url: str) -> None:
+    submitted(job)
+    with redis.Redis.from_url(redis_url) as client:
+        client.zadd(keys.jobs(), {"bad": 1.0, "../x": 2.0})
+        client.hset(keys.job("bad"), "spec", "[]")
+        client.hset(keys.job("../x"), "spec", "[]")
+    run = job("list", "--json")
+    assert [found["job"] for found in run.json["jobs"]] == ["night"]
+    assert "job bad cannot be read" in run.err
+
+
+def test_cancel_and_resume(job: Command, redis_url: str) -> None:
+    submitted(job)
+    run = job("cancel", "night", "--json")
+    assert (run.code, run.json["state"], run.json["cancelled"]) == (0, "cancelled", len(IDS))
+    assert job("wait", "night").code == 1
+    again = job("resume", "night", "--json")
+    assert (again.code, again.json["state"]) == (0, "running")
+    assert (again.json["queued_again"], again.json["queued_first"]) == (len(IDS), 0)
+    on_grid(redis_url, price)
+    for command, words in (("resume", "nothing is missing"), ("cancel", "nothing to cancel")):
+        run = job(command, "night", "--json")
+        assert (run.code, run.json["state"]) == (0, "done")
+        assert words in run.err
+
+
+def test_results_to_standard_output_and_to_files(
+    job: Command, redis_url: str, tmp_path: Path
+) -> None:
+    submitted(job)
+    on_grid(redis_url, price)
+    run = job("results", "night")
+    records = [orjson.loads(line) for line in run.out.splitlines()]
+    assert run.code == 0
+    assert [record["id"] for record in records] == IDS.tolist()
+    assert "ms" in records[0]
+    zipped = tmp_path / "night.csv.gz"
+    assert job("results", "night", str(zipped), "--format", "csv", "--reproducible").code == 0
+    lines = gzip.decompress(zipped.read_bytes()).decode().splitlines()
+    assert lines[0] == "id,outcome,pv,se,delta,delta_se,vega,vega_se,paths,reason"
+    assert len(lines) == 1 + len(IDS)
+
+
+def test_results_of_a_job_that_is_not_done_tell_what_is_missing(
+    job: Command, redis_url: str
+) -> None:
+    submitted(job)
+
+    async def some(grid: Grid) -> None:
+        await price(grid, 1)
+
+    on_grid(redis_url, some)
+    run = job("results", "night")
+    there = len(run.out.splitlines())
+    assert run.code == 1
+    assert there == 100
+    assert f"job night is running: {len(IDS) - there} of its trades have no result" in run.err
+    job("cancel", "night")
+    run = job("results", "night")
+    assert run.code == 1
+    assert len(run.out.splitlines()) == len(IDS)
+    assert f"job night is cancelled: {len(IDS) - there} of its trades" in run.err
+
+
+def test_two_runs_compare_byte_for_byte(job: Command, redis_url: str, tmp_path: Path) -> None:
+    texts = set()
+    for name, chunk in (("a", "7"), ("b", "250")):
+        job("submit", "--name", name, "--chunk", chunk, "--algorithm", "synthetic")
+        on_grid(redis_url, price)
+        job("results", name, str(tmp_path / name), "--reproducible")
+        texts.add((tmp_path / name).read_bytes())
+    assert len(texts) == 1
+
+
+def test_results_into_a_pipe_that_closes_early(job: Command, redis_url: str) -> None:
+    submitted(job)
+    on_grid(redis_url, price)
+    run = subprocess.run(
+        f"{sys.executable} -m azfinsim job results night | head -n 1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        check=True,
+    )
+    assert run.stderr == b""
+    assert orjson.loads(run.stdout)["id"] == IDS[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["wait", "night"], "job night goes on; `azfinsim job wait night` watches it again"),
+        (["submit", "--algorithm", "synthetic", "--name", "day", "--wait"], "job day goes on"),
+    ],
+)
+def test_ctrl_c_tells_how_to_go_on(
+    job: Command, redis_url: str, arguments: list[str], words: str
+) -> None:
+    submitted(job)
+    name = "day" if "day" in arguments else "night"
+    with (
+        redis.Redis.from_url(redis_url) as client,
+        subprocess.Popen(
+            [sys.executable, "-m", "azfinsim", "job", *arguments],
+            env={**os.environ, "AZFINSIM_REDIS_URL": redis_url},
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        # It waits once it asks for consumers, and nothing else asks for these.
+        client.config_resetstat()
+        eventually(lambda: "cmdstat_smembers" in client.info("commandstats"), 30)
+        eventually(lambda: client.hexists(keys.job(name), "sealed"), 30)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert words in err.decode()
+    assert "Traceback" not in err.decode()

@@ -1,0 +1,143 @@
+"""The results of a job, in order and as text."""
+
+import csv
+import io
+import tracemalloc
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import keys
+from engine.errors import ServerError
+from engine.grid import Grid
+from engine.ids import by_block, format_ids, partition_of
+from producer.result_files import COLUMNS, csv_lines, ndjson
+from producer.results import results
+from producer.submit import submit
+from tests.producer.grids import IDS, JOB, fetch, price, settle, shelve, take
+
+
+async def test_records_are_in_order_of_id_however_they_settled(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    for entry in reversed(await take(grid)):
+        await settle(grid, [entry])
+    records = await fetch(grid, job)
+    assert [record["id"] for record in records] == IDS.tolist()
+    assert records[0]["pv"] == IDS[0] / 7
+
+
+async def test_trades_in_flight_are_absent(grid: Grid) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await price(grid, 1)
+    settled = (await grid.jobs.progress(job)).counts.priced
+    assert len(await fetch(grid, job)) == settled < len(IDS)
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"[1]", b'{"id":"x"}', b"", b"{}", b"null"])
+async def test_hostile_results_are_told(grid: Grid, data: bytes) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await grid.redis.hset(keys.results(partition_of(3, grid.partitions), job.name), "3", data)
+    if data:
+        with pytest.raises(ServerError, match="results of job night, block 3, cannot be read"):
+            await fetch(grid, job)
+    else:
+        assert await fetch(grid, job) == []
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"1-", b"0-99999999999", b"2,2"])
+async def test_a_hostile_manifest_is_told(grid: Grid, data: bytes) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await grid.redis.hset(keys.manifest(1, job.name), "1", data)
+    with pytest.raises(ServerError, match="manifest of job night cannot be read"):
+        await fetch(grid, job)
+
+
+@pytest.mark.parametrize("field", ["submitted", "settled_at", "epoch"])
+async def test_hostile_counts_are_told(grid: Grid, field: str) -> None:
+    await shelve(grid)
+    job = (await submit(grid, JOB)).job
+    await grid.redis.hset(keys.counts(1, job.name), field, b"\xffmany")
+    with pytest.raises(ServerError, match="counts of job night cannot be read"):
+        await grid.jobs.progress(job)
+        await grid.jobs.standings(job)
+
+
+async def test_memory_does_not_grow_with_the_results(grid: Grid) -> None:
+    ids = np.arange(200_000)
+    pipe = grid.redis.pipeline(transaction=False)
+    given = dict(by_block(ids))
+    record = orjson.dumps({"id": 0, "pv": 1 / 3, "se": 1 / 7, "outcome": "priced"})
+    for number, part in given.items():
+        lines = b"\n".join(record.replace(b":0,", b":%d," % i, 1) for i in part.tolist())
+        partition = partition_of(number, grid.partitions)
+        pipe.hset(keys.results(partition, JOB.name), str(number), lines)
+        pipe.hset(keys.manifest(partition, JOB.name), str(number), format_ids(part))
+    await pipe.execute()
+    seen = 0
+    tracemalloc.start()
+    try:
+        async for records in results(grid, JOB, given, cancelled=False):
+            seen += len(records)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seen == len(ids)
+    assert peak < 8_000_000
+
+
+some_records = st.lists(
+    st.fixed_dictionaries(
+        {"id": st.integers(0, 2**53), "outcome": st.sampled_from(["priced", "rejected"])},
+        optional={
+            "pv": st.floats(allow_nan=False, allow_infinity=False),
+            "attempts": st.integers(1, 5),
+            "ms": st.floats(0, 1e6),
+            "reason": st.text(st.characters(codec="utf-8", exclude_characters="\r\0")),
+        },
+    )
+)
+
+
+@settings(deadline=None)
+@given(records=some_records)
+def test_ndjson_loses_nothing(records: list[dict[str, object]]) -> None:
+    header, lines = ndjson(reproducible=False)
+    text = header + lines(records)
+    assert [orjson.loads(line) for line in text.splitlines()] == records
+
+
+@settings(deadline=None)
+@given(records=some_records)
+def test_csv_loses_no_digit(records: list[dict[str, object]]) -> None:
+    header, lines = csv_lines(reproducible=False)
+    text = (header + lines(records)).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert text.startswith(",".join(COLUMNS) + "\n")
+    assert len(rows) == len(records)
+    for row, record in zip(rows, records, strict=True):
+        assert int(row["id"]) == record["id"]
+        assert row["reason"] == record.get("reason", "")
+        if "pv" in record:
+            assert float(row["pv"]) == record["pv"]
+        else:
+            assert row["pv"] == ""
+
+
+@pytest.mark.parametrize("make", [ndjson, csv_lines])
+def test_reproducible_leaves_out_what_differs_from_run_to_run(make: object) -> None:
+    assert make in (ndjson, csv_lines)
+    texts = set()
+    for attempts, ms in ((1, 0.5), (3, 7.25)):
+        header, lines = (ndjson if make is ndjson else csv_lines)(reproducible=True)
+        record = {"id": 1, "pv": 0.1, "attempts": attempts, "ms": ms, "outcome": "priced"}
+        texts.add(header + lines([record]))
+    [text] = texts
+    assert b"attempts" not in text
+    assert b"0.1" in text
