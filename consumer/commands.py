@@ -114,6 +114,10 @@ async def _run(address: Address, settings: Settings, until_stdin_closes: bool) -
                 watchers.start_soon(on_stdin_closed, drain)
             code = None if await serve_grid(grid, settings, drain) else DONE
             watchers.cancel_scope.cancel()
+    except* RedisError as group:
+        error = leaf(group)
+        assert isinstance(error, RedisError)
+        raise explain(error, address) from error
     except* EndAtOnce:
         structlog.get_logger().warning("ended at once: what was held comes back after its lease")
         code = INTERRUPTED

@@ -35,23 +35,32 @@ class Desk:
 
     async def accept(self, messages: Sequence[Entry | Unreadable]) -> None:
         """Let entries just taken, or taken over, wait for a slot."""
+        # One in hand was taken over from ourselves, after the server was away for a lease.
+        messages = [m for m in messages if isinstance(m, Unreadable) or m not in self.holdings]
         fetched = await patiently("fetch", self.fetcher.prepare, messages)
         for held in fetched.held:
             self.holdings.add(held)
         for settlement in fetched.settlements:
-            self.settlements.send_nowait(settlement)
+            self.settle(settlement)
+
+    def settle(self, settlement: Settlement) -> None:
+        """Let an entry that has its outcome wait to be settled; it stays in hand until it is."""
+        self.holdings.finish(settlement.entry)
+        self.settlements.send_nowait(settlement)
 
     async def retry(self, held: Held, reason: str) -> None:
         """Have an entry that has killed its process tried again, or ended."""
         settlements = await patiently("retry", self.fetcher.after_death, held, reason)
-        self.holdings.let_go(held.entry)
         for settlement in settlements:
-            self.settlements.send_nowait(settlement)
+            self.settle(settlement)
+        if not settlements:
+            self.holdings.let_go(held.entry)
 
-    async def hand_back(self, held: Sequence[Held]) -> None:
+    async def hand_back(self, entries: Sequence[Entry]) -> None:
         """Give entries back unpriced, at the cost of no attempt."""
-        if held:
-            entries = [h.entry for h in held]
+        if entries:
             await patiently("hand back", self.grid.streams.hand_back, entries)
+            for entry in entries:
+                self.holdings.let_go(entry)
             telemetry.handed_back.add(len(entries))
             log.debug("handed back", entries=len(entries))

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import suppress
 
 import anyio
 import structlog
@@ -26,8 +27,8 @@ class Drain:
     def begin(self, reason: str) -> None:
         """Take nothing more, finish what is quick, hand back the rest."""
         if not self.begun:
-            log.info("leaving", reason=reason)
             self._begun.set()
+            log.info("leaving", reason=reason)
 
     async def wait(self) -> None:
         await self._begun.wait()
@@ -45,7 +46,9 @@ async def on_signals(drain: Drain) -> None:
 async def on_stdin_closed(drain: Drain) -> None:
     """Drain when standard input ends: whoever started us holds it, and is gone."""
     while True:
-        await anyio.wait_readable(sys.stdin)
+        # A file, /dev/null for one, is always readable, and refuses to be waited for.
+        with suppress(PermissionError):
+            await anyio.wait_readable(sys.stdin)
         if not sys.stdin.buffer.read1(4096):  # type: ignore[union-attr]
             drain.begin("its owner is gone")
             return

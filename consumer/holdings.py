@@ -1,68 +1,83 @@
-"""What a consumer holds: entries it was given and has not settled, in the order they came.
+"""What a consumer holds: entries it was given and has not settled.
 
 The one piece of state that the roles share. All of it is touched from the event loop alone.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from engine.chunk import Chunk
 from engine.entry import Entry
-from engine.job import Job
+from engine.job import Job, Lane
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """An entry in hand, with all that its pricing takes."""
+    """An entry to be priced, with all that its pricing takes."""
 
     entry: Entry
     job: Job
     chunk: Chunk
-    finished: bool = False
-    """Whether a slot is done with it, so that it waits to be settled."""
 
 
 class Holdings:
-    """The entries in hand, and the way of those that wait to the slots."""
+    """The entries in hand, and the way to the slots of those that wait."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], Held] = {}
-        self._queue: deque[Held] = deque()
+        self._unfinished: dict[tuple[str, str], Held] = {}
+        self._finished: dict[tuple[str, str], Entry] = {}
+        # Lane's members stand highest first.
+        self._queues: dict[Lane, deque[Held]] = {lane: deque() for lane in Lane}
         self._closed = False
         self._changed = anyio.Event()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._unfinished) + len(self._finished)
+
+    def __contains__(self, entry: Entry) -> bool:
+        return _key(entry) in self._unfinished or _key(entry) in self._finished
+
+    def of(self, lanes: Iterable[Lane]) -> int:
+        """How many of the entries in hand are of these lanes."""
+        wanted = set(lanes)
+        return sum(entry.lane in wanted for entry in self.entries)
 
     @property
     def queued(self) -> int:
         """Entries that wait for a slot."""
-        return len(self._queue)
+        return sum(map(len, self._queues.values()))
 
     @property
     def entries(self) -> list[Entry]:
         """All entries in hand, whether they wait, are priced or are settled."""
-        return [held.entry for held in self._held.values()]
+        return [*(held.entry for held in self._unfinished.values()), *self._finished.values()]
 
     @property
-    def unfinished(self) -> list[Held]:
+    def unfinished(self) -> list[Entry]:
         """Entries that wait for a slot or are in one."""
-        return [held for held in self._held.values() if not held.finished]
+        return [held.entry for held in self._unfinished.values()]
 
     def add(self, held: Held) -> None:
-        """Take an entry in hand and let it wait for a slot."""
-        self._held[_key(held.entry)] = held
-        self._queue.append(held)
+        """Take an entry in hand and let it wait for a slot; nothing if it is in hand already."""
+        if held.entry not in self:
+            self._unfinished[_key(held.entry)] = held
+            self._queues[held.entry.lane].append(held)
+            self._notify()
+
+    def finish(self, entry: Entry) -> None:
+        """All that is left is to tell the server: to settle it, or that it is given back."""
+        self._unfinished.pop(_key(entry), None)
+        self._finished[_key(entry)] = entry
         self._notify()
 
-    def let_go(self, entry: Entry) -> Held | None:
+    def let_go(self, entry: Entry) -> None:
         """It is settled, given back or lost: forget it."""
-        held = self._held.pop(_key(entry), None)
+        self._unfinished.pop(_key(entry), None)
+        self._finished.pop(_key(entry), None)
         self._notify()
-        return held
 
     def lose(self, entries: Sequence[Entry]) -> int:
         """These are no longer pending in our name: forget them; return how many were not done.
@@ -71,35 +86,41 @@ class Holdings:
         """
         lost = 0
         for entry in entries:
-            held = self._held.get(_key(entry))
-            # One that is being settled while we asked has ended as it should.
-            if held is not None and not held.finished:
+            # One that was being settled while we asked has ended as it should.
+            held = self._unfinished.get(_key(entry))
+            if held is not None:
                 lost += 1
                 self.let_go(entry)
-                if held in self._queue:
-                    self._queue.remove(held)
+                queue = self._queues[entry.lane]
+                if held in queue:
+                    queue.remove(held)
         return lost
 
-    def take_back(self, count: int) -> list[Held]:
-        """Take up to ``count`` entries off the end of the queue, to be given back."""
-        taken = [self._queue.pop() for _ in range(min(count, len(self._queue)))]
-        for held in taken:
-            self.let_go(held.entry)
+    def take_back(self, count: int) -> list[Entry]:
+        """Take up to ``count`` entries off the end of the queues, lowest lane first."""
+        taken: list[Entry] = []
+        for queue in reversed(self._queues.values()):
+            while queue and len(taken) < count:
+                taken.append(queue.pop().entry)
+        for entry in taken:
+            self.finish(entry)
         return taken
 
-    def close(self) -> list[Held]:
+    def close(self) -> list[Entry]:
         """Let slots end when they are done; returns what still waited, to be given back."""
         self._closed = True
         self._notify()
-        return self.take_back(len(self._queue))
+        return self.take_back(self.queued)
 
     async def next(self) -> Held | None:
-        """The entry that has waited longest; None when there will be no more."""
-        while not self._queue:
+        """The entry of the highest lane that has waited longest; None when there will be no more."""
+        while True:
+            for queue in self._queues.values():
+                if queue:
+                    return queue.popleft()
             if self._closed:
                 return None
             await self.change()
-        return self._queue.popleft()
 
     async def change(self) -> None:
         """Wait until an entry comes or goes."""

@@ -7,11 +7,13 @@ import anyio
 from consumer.desk import Desk
 from consumer.patience import patiently
 from engine.entry import Entry, Unreadable
-from engine.job import Lane
 
 WAIT_MS = 500
 """A blocking read ends after so long. It is never cancelled, since that could leave an answer
 behind on the connection, so this bounds how late a consumer notices that it is to leave."""
+
+GLANCE = 0.05
+"""Seconds after which a consumer that has its hands full looks into the higher lanes again."""
 
 
 async def run(desk: Desk) -> None:
@@ -19,34 +21,42 @@ async def run(desk: Desk) -> None:
     idle_since = anyio.current_time()
     while not desk.drain.begun:
         await desk.hand_back(desk.holdings.take_back(desk.pace.surplus(desk.holdings.queued)))
-        room = desk.pace.room(len(desk.holdings))
-        if not room:
-            with anyio.move_on_after(WAIT_MS / 1000):
+        with anyio.move_on_after(GLANCE):
+            while not desk.pace.room(len(desk.holdings)):
                 await desk.holdings.change()
-            continue
-        messages = await patiently("intake", _take, desk, room)
+        messages = await patiently("intake", _take, desk)
         await desk.accept(messages)
         if messages or len(desk.holdings):
             idle_since = anyio.current_time()
-        elif _idle_for_too_long(desk, anyio.current_time() - idle_since):
+        elif await _idle_for_too_long(desk, anyio.current_time() - idle_since):
             desk.drain.begin("idle")
 
 
-def _idle_for_too_long(desk: Desk, seconds: float) -> bool:
+async def _idle_for_too_long(desk: Desk, seconds: float) -> bool:
     limit = desk.settings.exit_when_idle
-    return limit is not None and seconds >= limit
+    if limit is None or seconds < limit:
+        return False
+    # What others hold comes back if they die: someone has to be there. Two leases on, those who
+    # still hold something were seen to live.
+    if seconds >= limit + 2 * desk.settings.lease:
+        return True
+    backlog = await patiently("intake", desk.grid.streams.backlog, desk.settings.lanes)
+    return not any(backlog.values())
 
 
-async def _take(desk: Desk, room: int) -> Sequence[Entry | Unreadable]:
-    """The first entries found, highest lane first, home partition first; else wait for some."""
-    streams, name = desk.grid.streams, desk.settings.name
+async def _take(desk: Desk) -> Sequence[Entry | Unreadable]:
+    """The first entries found, highest lane first, home partition first; else wait for some.
+
+    What is held of lower lanes takes up no room: it waits for what is found in a higher one.
+    """
+    streams, name, lanes = desk.grid.streams, desk.settings.name, desk.settings.lanes
     count = desk.grid.partitions
     home = desk.settings.home % count
-    for lane in desk.settings.lanes:
-        for step in range(count):
-            partition = (home + step) % count
-            messages = await streams.take(name, partition, [lane], room, None)
+    for end, lane in enumerate(lanes, start=1):
+        room = desk.pace.room(desk.holdings.of(lanes[:end]))
+        for step in range(count if room else 0):
+            messages = await streams.take(name, (home + step) % count, [lane], room, None)
             if messages:
                 return messages
-    lanes: Sequence[Lane] = desk.settings.lanes
-    return await streams.take(name, home, lanes, room, WAIT_MS)
+    room = desk.pace.room(len(desk.holdings))
+    return await streams.take(name, home, lanes, room, WAIT_MS) if room else []

@@ -46,6 +46,13 @@ class Pace:
             return 0
         return max(0, min(target - held, MOST_TAKEN))
 
+    def reserve(self, held: int) -> int:
+        """How many entries of dead consumers to take now, 0 for none.
+
+        A little beyond the target: where there is always more to do, there is never room.
+        """
+        return max(0, min(self.target() + self.slots - held, MOST_TAKEN))
+
     def surplus(self, queued: int) -> int:
         """How many of the entries that wait for a slot to give back to the others.
 

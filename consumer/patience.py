@@ -1,6 +1,7 @@
 """Waiting for a server that is away, starting, failing over or full: with backoff, for ever."""
 
 import random
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, TypeVarTuple
 
@@ -9,8 +10,11 @@ import structlog
 from redis.exceptions import (
     ClusterDownError,
     ConnectionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisError,
+    ResponseError,
     TimeoutError,
     TryAgainError,
 )
@@ -18,15 +22,21 @@ from redis.exceptions import (
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-PASSING = (
+_PASSING = (
     ConnectionError,
     TimeoutError,
     ReadOnlyError,
     OutOfMemoryError,
     ClusterDownError,
     TryAgainError,
+    NoScriptError,
 )
-"""Errors that end by themselves or by a person's help, so that it is worth waiting for."""
+
+# Codes that the client has no class for, or does not see since Redis 6.2 puts its own words before
+# what a command within a script was answered.
+_PASSING_CODES = re.compile(
+    r"\b(OOM|READONLY|LOADING|BUSY|MISCONF|MASTERDOWN|NOREPLICAS|UNBLOCKED|CLUSTERDOWN|TRYAGAIN)\b"
+)
 
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 """Seconds."""
@@ -34,10 +44,17 @@ FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 log = structlog.get_logger()
 
 
+def passes(error: object) -> bool:
+    """Whether this is an error that ends by itself or by a person's help: worth waiting for."""
+    if isinstance(error, _PASSING):
+        return True
+    return isinstance(error, ResponseError) and bool(_PASSING_CODES.search(str(error)))
+
+
 def delay(failures: int) -> float:
     """Seconds to wait after so many failures in a row; jittered, lest a thousand consumers knock
     at the same moment."""
-    longest = min(FIRST_DELAY * 2.0**failures, LONGEST_DELAY)
+    longest = min(FIRST_DELAY * 2.0 ** min(failures, 10), LONGEST_DELAY)
     return longest * random.uniform(0.5, 1.0)
 
 
@@ -47,10 +64,12 @@ async def patiently(what: str, call: Callable[[*Ts], Awaitable[T]], *args: *Ts) 
     while True:
         try:
             answer = await call(*args)
-        except PASSING as error:
+        except RedisError as error:
+            if not passes(error):
+                raise
             if failures in (0, 5) or failures % 30 == 0:
                 log.warning("waiting for the server", role=what, error=str(error), tries=failures)
-            await anyio.sleep(delay(min(failures, 10)))
+            await anyio.sleep(delay(failures))
             failures += 1
             continue
         if failures:

@@ -13,12 +13,13 @@ from consumer.drain import Drain
 from consumer.fetch import Fetcher
 from consumer.holdings import Holdings
 from consumer.pace import Pace
+from consumer.patience import patiently
 from consumer.settings import Settings
 from engine.entry import Settlement
 from engine.grid import Grid
 
-LAST_WORDS = 5.0
-"""Seconds that settling and signing off may take at the end, if the server does not answer."""
+LAST_WORDS = 3.0
+"""Seconds that settling may take at the end, and signing off, if the server does not answer."""
 
 log = structlog.get_logger()
 
@@ -39,16 +40,20 @@ async def consume(grid: Grid, settings: Settings, drain: Drain) -> bool:
         Fetcher(grid, settings.attempts),
         send,
     )
-    await grid.streams.ensure_groups(settings.lanes)
+    await patiently("start", grid.streams.ensure_groups, settings.lanes)
     log.info("serving", consumer=settings.name, lanes=list(settings.lanes), slots=settings.slots)
     async with anyio.create_task_group() as keepers:
         for keeper in (announce.run, lease.run):
             keepers.start_soon(keeper, desk)
         all_ended = await _work(desk, finished)
         keepers.cancel_scope.cancel()
-    with anyio.move_on_after(LAST_WORDS):
-        await grid.streams.leave(settings.name, settings.lanes)
-        await grid.roster.leave(settings.name)
+    with anyio.move_on_after(LAST_WORDS) as scope:
+        # What could not be settled in time, and what a full server takes back nevertheless.
+        await desk.hand_back(desk.holdings.entries)
+        await patiently("leave", grid.streams.leave, settings.name, settings.lanes)
+        await patiently("leave", grid.roster.leave, settings.name)
+    if scope.cancelled_caught:
+        log.warning("the server does not answer: what is held comes back after its lease")
     log.info("left", consumer=settings.name, priced=desk.priced)
     return all_ended
 
@@ -61,6 +66,7 @@ async def _work(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> 
             all_ended = await _price(desk)
         # With the way to it closed, settling ends by itself, unless the server stays away.
         settling.cancel_scope.deadline = anyio.current_time() + LAST_WORDS
+        await desk.hand_back(desk.holdings.unfinished)
     return all_ended
 
 
@@ -76,9 +82,4 @@ async def _price(desk: Desk) -> bool:
             await desk.drain.wait()
             pricing.cancel_scope.deadline = anyio.current_time() + desk.settings.drain
         await desk.hand_back(desk.holdings.close())
-    unfinished = desk.holdings.unfinished
-    with anyio.move_on_after(LAST_WORDS):
-        await desk.hand_back(unfinished)
-    for held in unfinished:
-        desk.holdings.let_go(held.entry)
-    return not unfinished
+    return not desk.holdings.unfinished

@@ -6,9 +6,10 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from redis.exceptions import OutOfMemoryError
 
 from consumer.desk import Desk
-from consumer.patience import PASSING, delay, patiently
+from consumer.patience import delay, passes, patiently
 from engine import telemetry
-from engine.entry import Settlement
+from engine.entry import Settlement, unfit
+from engine.streams import is_damage
 
 MOST_AT_ONCE = 100
 """Entries settled in one pipeline: a megabyte or two of records."""
@@ -37,15 +38,15 @@ async def _settle(desk: Desk, batch: list[Settlement]) -> None:
         telemetry.settle_seconds.record(anyio.current_time() - began)
         again = []
         for settlement, result in zip(batch, results, strict=True):
-            if isinstance(result, PASSING):
+            if passes(result):
                 again.append(settlement)
             else:
-                _conclude(desk, settlement, result)
+                await _conclude(desk, settlement, result)
         batch = again
         if batch:
             log.warning("cannot settle yet", entries=len(batch), error=_worst(results))
             await anyio.sleep(delay(failures))
-            failures = min(failures + 1, 10)
+            failures += 1
 
 
 def _worst(results: list[int | Exception]) -> str:
@@ -54,17 +55,20 @@ def _worst(results: list[int | Exception]) -> str:
     return "the server is full: its maxmemory is reached" if full else errors[0]
 
 
-def _conclude(desk: Desk, settlement: Settlement, result: int | Exception) -> None:
-    desk.holdings.let_go(settlement.entry)
+async def _conclude(desk: Desk, settlement: Settlement, result: int | Exception) -> None:
+    entry = settlement.entry
     if isinstance(result, Exception):
-        # Somebody has put a key of another type in our way. The entry stays pending, and comes
-        # back to one of us when its lease has lapsed.
-        log.error("cannot be settled", entry=settlement.entry, error=str(result))
+        if not is_damage(result):
+            raise result
+        # Tried again it would fail again, until its trades are taken for deadly.
+        log.error("cannot be settled, put aside", job=entry.job, ids=entry.ids, error=str(result))
+        await patiently("settle", desk.grid.streams.put_aside, unfit(entry, str(result)))
     elif result == 1:
         _count(desk, settlement)
     else:
         telemetry.settles_refused.add(1)
-        log.debug("already settled" if result == 0 else "job has moved on", entry=settlement.entry)
+        log.debug("already settled" if result == 0 else "job has moved on", entry=entry)
+    desk.holdings.let_go(entry)
 
 
 def _count(desk: Desk, settlement: Settlement) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 from consumer.frames import LENGTH, pack, priced_parts, read_work
@@ -29,11 +30,19 @@ def main() -> None:
 
 def _read(source: BinaryIO, frames: "queue.SimpleQueue[Sequence[bytes]]") -> None:
     """Pass frames on; end the process as soon as the consumer is gone, even in mid-price."""
-    while len(head := source.read(LENGTH.size)) == LENGTH.size:
-        [count] = LENGTH.unpack(head)
-        lengths = [length for [length] in LENGTH.iter_unpack(source.read(LENGTH.size * count))]
-        frames.put([source.read(length) for length in lengths])
+    with suppress(EOFError):
+        while True:
+            [count] = LENGTH.unpack(_exactly(source, LENGTH.size))
+            lengths = _exactly(source, LENGTH.size * count)
+            frames.put([_exactly(source, length) for [length] in LENGTH.iter_unpack(lengths)])
     os._exit(0)
+
+
+def _exactly(source: BinaryIO, count: int) -> bytes:
+    data = source.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A slot's own process, for pricers that hold the GIL: it may be killed, and replaced, at will."""
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ PROGRAM = (sys.executable, "-m", "consumer.slot_child")
 
 
 class ProcessDied(Exception):
-    """The process ended with a chunk in hand."""
+    """The process ended with a chunk in hand, or has lost its senses."""
 
 
 class SlotProcess:
@@ -29,7 +30,9 @@ class SlotProcess:
 
         Raises ProcessDied if it ends before it has answered.
         """
-        if self._process is None:
+        if self._process is None or self._process.returncode is not None:
+            # One that has died idle, for want of memory say, is not this chunk's doing.
+            await self.stop()
             await self._start()
         assert self._process is not None
         assert self._process.stdin is not None
@@ -39,7 +42,10 @@ class SlotProcess:
         except (anyio.BrokenResourceError, anyio.IncompleteRead, anyio.EndOfStream) as error:
             code = await self._process.wait()
             await self.stop()
-            raise ProcessDied(f"the pricer's process ended with code {code}") from error
+            raise ProcessDied(f"the pricer's process {_told(code)}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            await self.stop()
+            raise ProcessDied("the pricer has written where only the grid may") from error
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await self.stop()
@@ -67,3 +73,10 @@ class SlotProcess:
             await self._answers.receive_exactly(length) if length else b""
             for [length] in LENGTH.iter_unpack(lengths)
         ]
+
+
+def _told(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was killed by {signal.Signals(-code).name}"

@@ -33,8 +33,7 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
             attributes = {"algorithm": held.job.algorithm, "lane": str(held.entry.lane)}
             telemetry.price_seconds.record(outcome.seconds, attributes)
             desk.pace.measured(anyio.current_time() - began)
-            held.finished = True
-            desk.settlements.send_nowait(
+            desk.settle(
                 Settlement(
                     held.entry,
                     held.job.expires_at,

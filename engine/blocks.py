@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -64,11 +64,8 @@ def blocks_of(trades: Trades) -> dict[int, Trades]:
         trades = trades.at(order[last].tolist())
         ids = ids[order[last]]
     blocks = ids // BLOCK_SIZE
-    starts = np.flatnonzero(np.diff(blocks, prepend=-1)).tolist()
-    return {
-        int(blocks[start]): trades.part(start, stop)
-        for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True)
-    }
+    bounds = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(ids)]
+    return {int(blocks[start]): trades.part(start, stop) for start, stop in pairwise(bounds)}
 
 
 def merged(block: Block, trades: Trades) -> Trades:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.blocks import Trades, joined
 from engine.codec import Block, decode_block, encode_records
@@ -107,12 +108,16 @@ def _checked(pricer: Pricer, chunk: Chunk, trades: Trades, reasons: dict[int, st
     checked = check(trades.columns, pricer.schema, len(trades.ids))
     for fault in checked.faults:
         reasons[trades.ids[fault.row]] = str(fault)
-    ids = np.asarray(trades.ids, dtype=np.int64)[checked.good]
-    if not chunk.failure:
-        return Batch(ids, checked.columns)
-    failing = fails(ids, seed=chunk.request.seed, probability=chunk.failure)
-    reasons |= dict.fromkeys(ids[failing].tolist(), "failed on purpose (--failure)")
-    return Batch(ids, checked.columns).at(~failing)
+    batch = Batch(np.asarray(trades.ids, dtype=np.int64)[checked.good], checked.columns)
+    if chunk.failure:
+        failing = fails(batch.ids, seed=chunk.request.seed, probability=chunk.failure)
+        reasons |= dict.fromkeys(batch.ids[failing].tolist(), "failed on purpose (--failure)")
+        batch = batch.at(~failing)
+    for term in batch.terms.values():
+        # A pricer that bumps its input in place and then raises would have its neighbours priced
+        # on the bumped terms, trade by trade (G3).
+        term.setflags(write=False)
+    return batch
 
 
 def _price(pricer: Pricer, batch: Batch, request: Request, reasons: dict[int, str]) -> Records:
@@ -121,10 +126,11 @@ def _price(pricer: Pricer, batch: Batch, request: Request, reasons: dict[int, st
         return {}
     try:
         return _records(batch, pricer.price(batch, request), reasons)
-    # A pricer may be anybody's: nothing it raises may end the consumer, sys.exit() included.
-    except (Exception, SystemExit) as error:
+    # A pricer may be anybody's: nothing it raises may end the consumer, sys.exit() included. No
+    # signal and no cancellation is lost here, as neither is delivered to where pricers run.
+    except BaseException as error:  # noqa: BLE001
         if len(batch) == 1:
-            reasons[int(batch.ids[0])] = f"{type(error).__name__}: {error}"
+            reasons[int(batch.ids[0])] = _told(error)
             return {}
     records: Records = {}
     for row in range(len(batch)):
@@ -135,15 +141,10 @@ def _price(pricer: Pricer, batch: Batch, request: Request, reasons: dict[int, st
 def _records(batch: Batch, figures: Figures, reasons: dict[int, str]) -> Records:
     """Figures by column as records by trade; a trade whose PV is no number gets a reason.
 
-    Raises ValueError if a column has not one value for each trade.
+    Raises ValueError if a column has not one number for each trade.
     """
     names = [name for name in FIGURES if name in figures]
-    columns = [np.asarray(figures[name]) for name in names]
-    for name, column in zip(names, columns, strict=True):
-        if column.shape != (len(batch),):
-            raise ValueError(
-                f"the pricer returned {name} of shape {column.shape} for {len(batch)} trades"
-            )
+    columns = [_column(name, figures[name], len(batch)) for name in names]
     ids = batch.ids.tolist()
     records: Records = {i: {"id": i} for i in ids}
     for name, column in zip(names, columns, strict=True):
@@ -156,6 +157,25 @@ def _records(batch: Batch, figures: Figures, reasons: dict[int, str]) -> Records
             else:
                 records[i] = {k: v for k, v in records[i].items() if math.isfinite(v)}
     return records
+
+
+def _column(name: str, values: object, count: int) -> NDArray[Any]:
+    column = np.asarray(values)
+    if column.shape != (count,):
+        raise ValueError(f"the pricer returned {name} of shape {column.shape} for {count} trades")
+    if column.dtype.kind not in "fiu":
+        raise ValueError(f"the pricer returned {name} of type {column.dtype}: must be numbers")
+    # Of the width that JSON has: a long double would not come out as a float.
+    return column.astype(np.float64) if column.dtype.kind == "f" else column
+
+
+def _told(error: BaseException) -> str:
+    """An error in words; its own may raise in turn, or hold what JSON cannot."""
+    try:
+        words = str(error)
+    except Exception:
+        words = "and cannot say why"
+    return f"{type(error).__name__}: {words}".encode(errors="replace").decode()
 
 
 def refuse_chunk(ids: Ids, outcome: Outcome, reason: str, attempts: int) -> dict[int, bytes]:

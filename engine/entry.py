@@ -71,6 +71,22 @@ class Chunks:
     """Block number -> IDs new to the job; empty when they are queued again."""
 
 
+MOST_SPENT = 2**31
+"""Attempts that an entry may claim to have behind it."""
+
+
+def unfit(entry: Entry, reason: str) -> Unreadable:
+    """An entry that can be read but not worked on, to be put aside as it came."""
+    fields = {"job": entry.job, "epoch": entry.epoch, "ids": entry.ids, "spent": entry.spent}
+    return Unreadable(
+        entry.partition,
+        entry.lane,
+        entry.entry_id,
+        reason,
+        {name.encode(): str(value).encode() for name, value in fields.items()},
+    )
+
+
 def read_entry(
     partition: int, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes]
 ) -> Entry | Unreadable:
@@ -84,10 +100,17 @@ def read_entry(
             job=fields[b"job"].decode(),
             epoch=int(fields[b"epoch"]),
             ids=fields[b"ids"].decode(),
-            spent=int(fields.get(b"spent", 0)),
+            spent=_spent(fields.get(b"spent", b"0")),
         )
     except KeyError as error:
         reason = f"it has no field {error.args[0].decode()}"
     except ValueError as error:
         reason = str(error)
     return Unreadable(partition, lane, name, reason, fields)
+
+
+def _spent(text: bytes) -> int:
+    spent = int(text)
+    if not 0 <= spent <= MOST_SPENT:
+        raise ValueError(f"{spent} attempts cannot have been made")
+    return spent

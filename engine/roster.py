@@ -61,8 +61,18 @@ class Roster:
         pipe = self.redis.pipeline(transaction=False)
         for name in names:
             pipe.get(keys.consumer(name))
-        said = dict(zip(names, await pipe.execute() if names else [], strict=True))
+        found = await pipe.execute(raise_on_error=False) if names else []
+        said = dict(zip(names, found, strict=True))
         gone = [name for name, data in said.items() if data is None]
         if gone:
             await self.redis.srem(keys.consumers(), *gone)
-        return [Presence.from_json(data) for data in said.values() if data is not None]
+        living = [_read(data) for data in said.values() if data is not None]
+        return [presence for presence in living if presence is not None]
+
+
+def _read(data: object) -> Presence | None:
+    """An announcement; None if it is none, which is nobody's reason to stop."""
+    try:
+        return Presence.from_json(data) if isinstance(data, bytes) else None
+    except ValueError:
+        return None

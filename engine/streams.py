@@ -152,8 +152,13 @@ class Streams:
         pipe = self.redis.pipeline(transaction=False)
         for entry_id, _ in messages:
             pipe.xpending_range(stream, keys.GROUP, entry_id, entry_id, 1)
+        found = await pipe.execute(raise_on_error=False)
         entries: list[Entry | Unreadable] = []
-        for (entry_id, fields), pending in zip(messages, await pipe.execute(), strict=True):
+        for (entry_id, fields), pending in zip(messages, found, strict=True):
+            if isinstance(pending, Exception):
+                if _is_no_group(pending):
+                    continue  # All that was pending is gone, just now.
+                raise pending
             entry = read_entry(partition, lane, entry_id, fields)
             if isinstance(entry, Unreadable):
                 entries.append(entry)
@@ -252,6 +257,13 @@ def _replace(entry: Entry, parts: Sequence[str], spent: int) -> Call:
         _REPLACE,
         [entry.stream, keys.counts(entry.partition, entry.job)],
         [keys.GROUP, entry.entry_id, entry.job, entry.epoch, spent, *parts],
+    )
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether somebody has put something else under our keys."""
+    return isinstance(error, ValueError) or (
+        isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
     )
 
 

@@ -4,13 +4,14 @@ What may live here: the commands, what they ask and what they tell. What they do
 in ``books``.
 """
 
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 import click
 import orjson
@@ -40,6 +41,8 @@ from producer.readers import read_trades
 
 GENERATED_AT_ONCE = 2_000
 """Trades: few enough for the processor's cache, enough to make a round trip worth while."""
+
+STDOUT = "standard output"
 
 file_type = click.Path(path_type=Path)
 
@@ -119,6 +122,7 @@ def inject(path: Path, faults_path: Path | None, book: str, address: Address, as
         faults = stack.enter_context(output_file(faults_path)) if faults_path else None
         advance = stack.enter_context(progress("inject", total=None))
         tally = Tally(faults)
+        name = "standard input" if str(path) == "-" else str(path)
         start = time.monotonic()
 
         def stored(batch: Batch) -> None:
@@ -126,7 +130,7 @@ def inject(path: Path, faults_path: Path | None, book: str, address: Address, as
             count = len(batch.trades.ids) + len(batch.rejected)
             advance(count, _expected(tally.records, stream, size))
 
-        held = run_async(books.fill, address, book, read_trades(stream, str(path)), stored)
+        held = run_async(books.fill, address, book, read_trades(stream, name), stored)
         seconds = time.monotonic() - start
     tally.conclude()
     counts = {
@@ -134,7 +138,7 @@ def inject(path: Path, faults_path: Path | None, book: str, address: Address, as
         "rejected": tally.rejected,
         "duplicates": tally.duplicates,
     }
-    report = {"book": book, "file": str(path), "trades": held, **counts}
+    report = {"book": book, "file": name, "trades": held, **counts}
     _tell({**report, **pace(tally.written, seconds)}, as_json)
     return SHORT if tally.rejected else DONE
 
@@ -155,14 +159,14 @@ def export(
     if as_json and path is None:
         raise UsageError("--json reports on standard output, where the trades go: name a FILE")
     span = Span.parse(trades) if trades is not None else None
-    to_file = output_file(path) if path else nullcontext(Output(sys.stdout.buffer, "the output"))
+    to_file = output_file(path) if path else nullcontext(Output(sys.stdout.buffer, STDOUT))
     start = time.monotonic()
     with to_file as output, progress("export", total=None) as advance:
         done = run_async(books.export, address, book, span, output, advance)
         output.flush()
     for problem in done.unreadable:
         note(f"damaged in the cache: {problem}")
-    where = {"file": str(path)} if path else {"file": "standard output"}
+    where = {"file": str(path)} if path else {"file": STDOUT}
     counts = {"written": done.written, "rejected": len(done.unreadable)}
     _tell({**where, **counts, **pace(done.written, time.monotonic() - start)}, as_json)
     return SHORT if done.unreadable else DONE
@@ -233,10 +237,10 @@ def _write(path: Path, made: Iterator[Batch], stored: Callable[[Batch], None]) -
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
+def _opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, int | None]]:
     """The file, and its size if it has one."""
     if str(path) == "-":
-        yield click.get_binary_stream("stdin"), None
+        yield cast(io.BufferedIOBase, sys.stdin.buffer), None
         return
     try:
         stream = path.open("rb")
@@ -246,7 +250,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
         yield stream, os.fstat(stream.fileno()).st_size or None
 
 
-def _expected(records: int, stream: IO[bytes], size: int | None) -> int | None:
+def _expected(records: int, stream: io.BufferedIOBase, size: int | None) -> int | None:
     """How many records the file will prove to have, by the part of it that is read."""
     if size is None or not (position := stream.tell()):
         return None

@@ -8,7 +8,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import UsageError
 from producer.checks import checked
@@ -47,7 +47,7 @@ class _Record(NamedTuple):
     """The fields of a trade, or why there are none."""
 
 
-def read_trades(stream: IO[bytes], name: str) -> Iterator[Batch]:
+def read_trades(stream: io.BufferedIOBase, name: str) -> Iterator[Batch]:
     """The trades of a file of NDJSON or SET commands, plain or gzip, in order of line.
 
     What is no good trade is told in ``Batch.rejected``; so is gzip data that is damaged, as the
@@ -63,7 +63,7 @@ def read_trades(stream: IO[bytes], name: str) -> Iterator[Batch]:
 class _Joined(io.RawIOBase):
     """The beginning of a stream, read already, and then the rest of it."""
 
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+    def __init__(self, head: bytes, rest: io.BufferedIOBase) -> None:
         self._head = head
         self._rest = rest
 
@@ -72,22 +72,23 @@ class _Joined(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
-        data = self._head[: len(view)] or self._rest.read(len(view))
+        # Not read, which waits for all, and forgets what it has when the rest proves damaged.
+        data = self._head[: len(view)] or self._rest.read1(len(view))
         self._head = self._head[len(view) :]
         view[: len(data)] = data
         return len(data)
 
 
-def _plain(stream: IO[bytes]) -> IO[bytes]:
+def _plain(stream: io.BufferedIOBase) -> io.BufferedIOBase:
     """The stream, decompressed if it begins as gzip does; its name says nothing sure."""
     head = stream.read(2)
-    joined: IO[bytes] = io.BufferedReader(_Joined(head, stream), _BUFFER)
+    joined = io.BufferedReader(_Joined(head, stream), _BUFFER)
     if head != b"\x1f\x8b":
         return joined
-    return io.BufferedReader(gzip.GzipFile(fileobj=joined), _BUFFER)
+    return io.BufferedReader(_Joined(b"", gzip.GzipFile(fileobj=joined)), _BUFFER)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[_Line]:
+def _lines(stream: io.BufferedIOBase) -> Iterator[_Line]:
     number = 0
     try:
         while line := stream.readline(MAX_LINE):

@@ -9,11 +9,14 @@ local group, entry, job, epoch, spent = unpack(ARGV, 1, 5)
 if #redis.call('XPENDING', stream, group, entry, entry, 1) == 0 then
   return 0
 end
-if redis.call('HGET', counts, 'epoch') == epoch then
+local in_effect = redis.call('HGET', counts, 'epoch') == epoch
+-- First what a full server does not refuse, so that it goes on with the rest: what is handed back
+-- takes no more room than before.
+redis.call('XACK', stream, group, entry)
+redis.call('XDEL', stream, entry)
+if in_effect then
   for i = 6, #ARGV do
     redis.call('XADD', stream, '*', 'job', job, 'epoch', epoch, 'ids', ARGV[i], 'spent', spent)
   end
 end
-redis.call('XACK', stream, group, entry)
-redis.call('XDEL', stream, entry)
 return 1

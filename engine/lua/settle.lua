@@ -7,21 +7,31 @@
 local stream, counts, results = KEYS[1], KEYS[2], KEYS[3]
 local group, entry, epoch, expires_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
--- All that can fail comes before the first write, since Redis does not roll back: a full server
--- refuses at HSET, and then the entry is still pending.
+-- All that can fail comes before the first write, since Redis does not roll back: what somebody may
+-- have put under our keys is read first, and a full server refuses at the first HSET. Then the
+-- entry is still pending.
 if #redis.call('XPENDING', stream, group, entry, entry, 1) == 0 then
   return 0
 end
-if redis.call('HGET', counts, 'epoch') ~= epoch then
+local before = redis.call('HMGET', counts, 'epoch', 'priced', 'rejected', 'dead', 'expired')
+if before[1] ~= epoch then
   redis.call('XACK', stream, group, entry)
   redis.call('XDEL', stream, entry)
   return -1
 end
+for i = 2, 5 do
+  if before[i] and not string.match(before[i], '^%d+$') then
+    return redis.error_reply('WRONGTYPE a count of the job is no whole number')
+  end
+end
+local settled = {}
+for i = 9, #ARGV, 2 do
+  settled[i] = redis.call('HGET', results, ARGV[i])
+end
 
 for i = 9, #ARGV, 2 do
   -- Other chunks of this block may have settled before.
-  local settled = redis.call('HGET', results, ARGV[i])
-  redis.call('HSET', results, ARGV[i], settled and settled .. '\n' .. ARGV[i + 1] or ARGV[i + 1])
+  redis.call('HSET', results, ARGV[i], settled[i] and settled[i] .. '\n' .. ARGV[i + 1] or ARGV[i + 1])
 end
 for i, outcome in ipairs({'priced', 'rejected', 'dead', 'expired'}) do
   if ARGV[4 + i] ~= '0' then
@@ -31,8 +41,12 @@ end
 local now = redis.call('TIME')
 redis.call('HSET', counts, 'settled_at', now[1] .. string.format('.%06d', now[2]))
 if expires_at ~= '0' then
-  redis.call('EXPIREAT', counts, expires_at)
-  redis.call('EXPIREAT', results, expires_at)
+  -- Not call: a job as somebody has damaged it may name a time that is none.
+  redis.pcall('EXPIREAT', counts, expires_at)
+end
+local left = redis.call('PTTL', counts)
+if left > 0 then
+  redis.call('PEXPIRE', results, left)
 end
 redis.call('XACK', stream, group, entry)
 redis.call('XDEL', stream, entry)

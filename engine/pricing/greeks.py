@@ -61,9 +61,17 @@ _TANGENT_ROWS = 6
 of the volatility (over the path's ratio to the initial one), and the sum of weights."""
 
 _C = 0.5
-_STEEPEST, _FURTHEST = 0.1, 3.0
+
+_STEEPEST = 0.1
+"""The derivative of log-volatility by n that needs no turn: x by n then is 0 beyond n = 10 only."""
+
+_FURTHEST = 3.0
+
 _LEAST_SPREAD = 1e-150
-_LARGEST_X, _LARGEST_XI, _TINY = 1e200, 1e45, 1e-300
+"""A standard deviation of x below which it counts as 0, so that 1/l stays finite."""
+
+# Bounds that keep powers of x finite, and 0 / 0 from coming about; b there is 0 to all digits.
+_LARGEST_X, _LARGEST_X_PER_L, _TINY = 1e200, 1e45, 1e-300
 
 
 @inlined
@@ -158,7 +166,7 @@ def _step_tangents(
         ds = whole - kappa * (ratio * v_dt)
         j = vol_per_l * whole
         dj = kappa_per_l * (direct + ds)
-        x = min(min(state[X + i], _LARGEST_X) * per_l, _LARGEST_XI)
+        x = min(min(state[X + i], _LARGEST_X) * per_l, _LARGEST_X_PER_L)
         x2 = x * x
         x4 = x2 * x2
         cj = _C * j

@@ -31,8 +31,6 @@ from engine.pricing.randoms import (
 SPOT, STRIKE, DRIFT, VOL, VOL_OF_VOL, RHO, MATURITY = range(7)
 """The rows of a kernel's terms."""
 
-TERM_ROWS = 7
-
 RATIO, X, LOWEST = 0, LANES, 2 * LANES
 """Where a path's state stands: its volatility over the initial one, x, and the lowest x so far."""
 
@@ -43,7 +41,9 @@ Z1, Z2, GROWTH = 0, LANES, 2 * LANES
 
 NORMAL_ROWS = 3
 
+# Bounds that keep infinity out: times a volatility of 0, it would be NaN.
 _LARGEST_RATIO = 1e200
+_LARGEST_MONEYNESS = float(np.finfo(np.float64).max)
 
 
 @inlined
@@ -117,7 +117,7 @@ def walk_terms(
 ) -> tuple[float, float, float, float, float, float, float]:
     """What a trade's steps have in common: x at the start, dt, its root, the drift of x over a
     step, and the log-volatility's drift and sensitivities to z1 and z2."""
-    x = log64(min(terms[SPOT, trade] / terms[STRIKE, trade], _LARGEST_RATIO))
+    x = log64(min(terms[SPOT, trade] / terms[STRIKE, trade], _LARGEST_MONEYNESS))
     dt = terms[MATURITY, trade] / steps
     root_dt = math.sqrt(dt)
     drift = terms[DRIFT, trade] * dt
@@ -137,8 +137,8 @@ def simulate_values(
 ) -> NDArray[np.float64]:
     """Simulate ``paths[n]`` paths of ``steps[n]`` steps for each trade n.
 
-    ``terms`` has shape (TERM_ROWS, trades). Returns (number, shift, sum, sum of squares) of the
-    paths' values at amount 1, in shape (trades, 1, 4).
+    ``terms`` has shape (7, trades), a row for each of SPOT to MATURITY. Returns (number, shift,
+    sum, sum of squares) of the paths' values at amount 1, in shape (trades, 1, 4).
     """
     generators = np.empty(GENERATOR_ROWS * LANES, u32)
     normals = np.empty(NORMAL_ROWS * LANES, f32)

@@ -106,7 +106,7 @@ def expm1_32(x: f32) -> f32:
 
 @inlined
 def log64(x: float) -> float:
-    """Natural logarithm of x in [1, 2**1023]; within 1 ulp, and 0 for 1 (fdlibm, e_log.c).
+    """Natural logarithm of a finite x of at least 1; within 1 ulp, and 0 for 1 (fdlibm, e_log.c).
 
     log(x) = k * ln(2) + log(1 + f) with 1 + f in [1/sqrt(2), sqrt(2)), and a polynomial in
     s = f / (2 + f) for the second.

@@ -2,8 +2,9 @@
 
 Each path has a small generator of its own, sfc32 (C. Doty-Humphrey, PractRand 0.94), whose 96 bits
 of state are a hash of seed, trade and path by SplitMix64's finalizer (Steele, Lea and Flood, "Fast
-splittable pseudorandom number generators", OOPSLA 2014). A counter-based generator would serve as
-well; Philox4x32 costs three times as much here.
+splittable pseudorandom number generators", OOPSLA 2014). It needs no warming up: a step maps states
+one to one, so a state that is uniformly distributed stays so. Philox4x32-10 would serve as well;
+its draws took 1.3 ms for 10,000 paths of 172 steps, where these took 0.4.
 
 Paths run side by side in lanes. What a lane keeps stands in rows of one flat array, row after row:
 LLVM then sees the distance between two of them, where several arrays might overlap for all it

@@ -1,5 +1,6 @@
 """Finding a pricer by the name that a job gives: an entry point, or ``module:attribute``."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -7,6 +8,7 @@ from typing import cast
 
 from engine.errors import UsageError
 from engine.pricing.pricer import Pricer
+from engine.trade import Term
 
 GROUP = "azfinsim.pricers"
 """The entry point group in which a package announces its pricers."""
@@ -34,15 +36,31 @@ def find(name: str) -> Pricer:
         module, _, attribute = found[0].value.partition(":")
     try:
         pricer = getattr(import_module(module), attribute)
-    # A user's module may raise anything at all when it is imported.
-    except Exception as error:
+        parts = {part: getattr(pricer, part, None) for part in _PARTS}
+    # A user's module may raise anything at all when it is imported, sys.exit() included.
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"algorithm {name[:80]!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
-    for part in ("price", "schema", "version", "releases_gil"):
-        if not hasattr(pricer, part):
+    for part, fits in _PARTS.items():
+        if not fits(parts[part]):
             raise UsageError(
-                f"algorithm {name[:80]!r} is no pricer: it has no {part}; "
+                f"algorithm {name[:80]!r} is no pricer: it has no {part} as it should be; "
                 "see engine.pricing.pricer.Pricer"
             )
     return cast(Pricer, pricer)
+
+
+def _is_schema(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(field, str) and isinstance(term, Term) for field, term in value.items()
+    )
+
+
+_PARTS: Mapping[str, Callable[[object], bool]] = {
+    "price": callable,
+    "schema": _is_schema,
+    "version": lambda value: isinstance(value, str),
+    "releases_gil": lambda value: isinstance(value, bool),
+}
+"""What a pricer has, and what that must be."""

@@ -23,7 +23,7 @@ from engine.job import Job, Lane, State
 from producer.results import Record, results
 from producer.wait import wait
 
-JOB = Job("night", "synthetic", chunk=30)
+JOB = Job("night", "synthetic", chunk=60)
 """Of chunks that fit no block."""
 
 IDS = np.concatenate((np.arange(40, 430), np.arange(433, 900, 3)))
@@ -100,7 +100,8 @@ async def queued(grid: Grid, job: Job) -> Counter[int]:
     """How often each trade stands in an entry that would have effect."""
     found: Counter[int] = Counter()
     for partition, standing in enumerate(await grid.jobs.standings(job)):
-        for _, fields in await grid.redis.xrange(keys.stream(partition, job.lane)):
+        entries: Any = await grid.redis.xrange(keys.stream(partition, job.lane))
+        for _, fields in entries:
             if fields[b"job"].decode() == job.name and int(fields[b"epoch"]) == standing.epoch:
                 found.update(parse_ids(fields[b"ids"].decode()).tolist())
     return found

@@ -27,8 +27,8 @@ from tests.producer.grids import (
     price,
     queued,
     reopened,
-    shelve,
     settle,
+    shelve,
     take,
 )
 from tests.waiting import eventually
@@ -215,11 +215,11 @@ async def _resume_and_check(url: str, ids: np.ndarray) -> None:
 
 
 async def test_a_full_server_stops_it_and_it_can_be_resumed(fresh_server: FreshServer) -> None:
-    ids = np.arange(100_000)
+    ids = np.arange(40_000)
     async with reopened(fresh_server().url) as grid:
         await shelve(grid, ids)
         used = (await grid.redis.info("memory"))["used_memory"]
-        await grid.redis.config_set("maxmemory", used + 500_000)
+        await grid.redis.config_set("maxmemory", used + 200_000)
         with pytest.raises(
             ServerFull, match=r"full .*queued just now.*`azfinsim job resume night`"
         ):

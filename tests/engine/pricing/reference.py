@@ -52,7 +52,8 @@ def path_payoffs(
         alive &= spot >= strike
     spot = np.where(alive, spot, strike)  # What is knocked out may have fallen to 0.
     amount = terms["warrants"] * terms["notional"]
-    return amount * np.maximum(0.0, spot / strike - 1) / spot * 1.000799081
+    payoffs = amount * np.maximum(0.0, spot / strike - 1) / spot * 1.000799081
+    return np.asarray(payoffs, dtype=np.float64)
 
 
 def vanilla_price(terms: Terms) -> float:
