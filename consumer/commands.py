@@ -6,13 +6,14 @@ import sys
 import anyio
 import click
 import structlog
+from redis.exceptions import RedisError
 
 from consumer.drain import Drain, EndAtOnce, on_signals, on_stdin_closed
 from consumer.process import consume as serve_grid
 from consumer.settings import Settings, new_name
 from engine import logs
-from engine.connection import Address
-from engine.edge import DONE, INTERRUPTED, redis_option, run_async
+from engine.connection import Address, explain
+from engine.edge import DONE, INTERRUPTED, leaf, redis_option, run_async
 from engine.grid import open_grid
 from engine.job import Lane
 from engine.machine import usable_cores

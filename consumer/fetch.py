@@ -1,17 +1,18 @@
 """From entries as delivered to work for the slots: looks up their jobs and trades, and ends those
 that are not to be priced."""
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
+from anyio import to_thread
+from redis.exceptions import ResponseError
 
 from consumer.holdings import Held
 from engine import telemetry
 from engine.chunk import Chunk, refuse_chunk
 from engine.decisions import Verdict, halves, judge
-from engine.entry import Entry, Settlement, Unreadable
+from engine.entry import Entry, Settlement, Unreadable, unfit
 from engine.errors import UsageError
 from engine.grid import Grid
 from engine.ids import Ids, by_block, parse_ids
@@ -19,8 +20,10 @@ from engine.job import Job
 from engine.outcome import Outcome
 from engine.pricing.pricer import Request
 from engine.pricing.registry import find
+from engine.streams import is_damage
 
-JOBS_REMEMBERED = 256
+Blocks = Mapping[int, bytes | None]
+"""Block number -> its bytes, None for one that is not there."""
 
 log = structlog.get_logger()
 
@@ -42,25 +45,38 @@ class Fetcher:
     grid: Grid
     attempts: int
     """Deliveries after which a chunk is split and a single trade is dead."""
-    _jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict)
 
     async def prepare(self, messages: Sequence[Entry | Unreadable]) -> Fetched:
         """Look up all that the pricing of these entries takes.
 
         Raises what the client raises when the server is away; then call it again.
         """
+        try:
+            return await self._prepare(messages)
+        except (ValueError, ResponseError) as error:
+            if not is_damage(error):
+                raise
+            if len(messages) == 1:
+                # It leads to counts that are none, so it could not be settled either.
+                await self._put_aside(messages[0], str(error))
+                return Fetched()
+        alone = [await self.prepare([message]) for message in messages]
+        return Fetched(
+            [held for fetched in alone for held in fetched.held],
+            [settlement for fetched in alone for settlement in fetched.settlements],
+        )
+
+    async def _prepare(self, messages: Sequence[Entry | Unreadable]) -> Fetched:
         todo: list[tuple[Entry, Ids]] = []
         settlements: list[Settlement] = []
         for message in messages:
             if isinstance(message, Unreadable):
-                await self._put_aside(message)
+                await self._put_aside(message, message.reason)
                 continue
             try:
                 ids = parse_ids(message.ids)
             except ValueError as error:
-                await self._put_aside(
-                    Unreadable(message.partition, message.lane, message.entry_id, str(error))
-                )
+                await self._put_aside(message, str(error))
                 continue
             verdict = judge(attempts=message.attempts, trades=len(ids), limit=self.attempts)
             if verdict is Verdict.PRICE:
@@ -101,61 +117,78 @@ class Fetcher:
         self, todo: Sequence[tuple[Entry, Ids]]
     ) -> tuple[list[Held], list[Settlement]]:
         epochs = await self.grid.jobs.epochs_of([(entry.partition, entry.job) for entry, _ in todo])
-        wanted: list[tuple[Entry, Ids, Job]] = []
-        settlements: list[Settlement] = []
-        for (entry, ids), epoch in zip(todo, epochs, strict=True):
-            if entry.epoch != epoch:
-                # Cancelled, resumed or expired since; settling it has no effect but to delete it.
-                settlements.append(Settlement(entry, 0, {}))
-                continue
-            try:
-                job = await self._job(entry.job)
-                find(job.algorithm)
-            except (ValueError, UsageError) as error:
-                settlements.append(_refused(entry, ids, Outcome.REJECTED, str(error)))
-                continue
-            wanted.append((entry, ids, job))
-        return await self._with_blocks(wanted), settlements
-
-    async def _with_blocks(self, wanted: Sequence[tuple[Entry, Ids, Job]]) -> list[Held]:
-        numbers: dict[str, list[int]] = {}
-        for _, ids, job in wanted:
-            numbers.setdefault(job.book, []).extend(number for number, _ in by_block(ids))
-        books = {book: await self.grid.cache.read(book, n) for book, n in numbers.items()}
-        return [
-            Held(
-                entry,
-                job,
-                Chunk(
-                    ids,
-                    {number: books[job.book][number] for number, _ in by_block(ids)},
-                    Request(job.seed, job.paths, job.options),
-                    job.failure,
-                    entry.attempts,
-                ),
-            )
-            for entry, ids, job in wanted
+        current = [work for work, epoch in zip(todo, epochs, strict=True) if work[0].epoch == epoch]
+        # The others were cancelled, resumed or expired since; settling one has no effect but to
+        # delete it.
+        settlements = [
+            Settlement(entry, 0, {})
+            for (entry, _), epoch in zip(todo, epochs, strict=True)
+            if entry.epoch != epoch
         ]
+        jobs = {name: await self._job(name) for name in {entry.job for entry, _ in current}}
+        numbers: dict[str, set[int]] = {}
+        for entry, ids in current:
+            job = jobs[entry.job]
+            if isinstance(job, Job):
+                numbers.setdefault(job.book, set()).update(number for number, _ in by_block(ids))
+        books = {book: await self._blocks(book, wanted) for book, wanted in numbers.items()}
+        held: list[Held] = []
+        for entry, ids in current:
+            job = jobs[entry.job]
+            blocks = books[job.book] if isinstance(job, Job) else job
+            if isinstance(job, str) or isinstance(blocks, str):
+                settlements.append(_refused(entry, ids, Outcome.REJECTED, str(blocks)))
+            else:
+                held.append(_held(entry, ids, job, blocks))
+        return held, settlements
 
-    async def _job(self, name: str) -> Job:
-        """A job, remembered, since a job is immutable.
+    async def _job(self, name: str) -> Job | str:
+        """A job that can be priced, or why it cannot.
 
-        Raises ValueError if what is stored is no job.
+        Asked for each time: a name may come to stand for another job.
         """
-        job = self._jobs.get(name)
-        if job is None:
+        try:
             job = await self.grid.jobs.get(name)
             if job is None:
-                raise ValueError(f"job {name} is not known")
-            self._jobs[name] = job
-            if len(self._jobs) > JOBS_REMEMBERED:
-                self._jobs.popitem(last=False)
+                return f"job {name} is not known"
+            # In a thread, since it imports what may be large.
+            await to_thread.run_sync(find, job.algorithm, abandon_on_cancel=True)
+        except UsageError as error:
+            return str(error)
+        except (ValueError, ResponseError) as error:
+            if not is_damage(error):
+                raise
+            return f"job {name} cannot be read: {error}"
         return job
 
-    async def _put_aside(self, message: Unreadable) -> None:
-        log.error("not an entry", entry=message.entry_id, reason=message.reason)
+    async def _blocks(self, book: str, numbers: Iterable[int]) -> Blocks | str:
+        """Blocks of a book, or why they cannot be had."""
+        try:
+            return await self.grid.cache.read(book, sorted(numbers))
+        except ResponseError as error:
+            if not is_damage(error):
+                raise
+            return f"book {book} cannot be read: {error}"
+
+    async def _put_aside(self, message: Entry | Unreadable, reason: str) -> None:
+        log.error("put aside", entry=message.entry_id, reason=reason)
         telemetry.unreadable.add(1)
-        await self.grid.streams.put_aside(message)
+        unreadable = unfit(message, reason) if isinstance(message, Entry) else message
+        await self.grid.streams.put_aside(unreadable)
+
+
+def _held(entry: Entry, ids: Ids, job: Job, blocks: Blocks) -> Held:
+    return Held(
+        entry,
+        job,
+        Chunk(
+            ids,
+            {number: blocks[number] for number, _ in by_block(ids)},
+            Request(job.seed, job.paths, job.options),
+            job.failure,
+            entry.attempts,
+        ),
+    )
 
 
 def _refused(entry: Entry, ids: Ids, outcome: Outcome, reason: str) -> Settlement:

@@ -113,7 +113,7 @@ class Holdings:
         return self.take_back(self.queued)
 
     async def next(self) -> Held | None:
-        """The entry of the highest lane that has waited longest; None when there will be no more."""
+        """The entry that has waited longest in the highest lane; None if no more will come."""
         while True:
             for queue in self._queues.values():
                 if queue:

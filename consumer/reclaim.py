@@ -38,7 +38,7 @@ async def run(desk: Desk) -> None:
 
 
 async def _sweep(desk: Desk, partition: int, lane: Lane, cursor: str) -> str:
-    """Take over lapsed entries from a cursor on, as far as there is room; return the next cursor."""
+    """Take over lapsed entries from a cursor on, if there is room; return the next cursor."""
     lease_ms = int(desk.settings.lease * 1000)
     reclaim, name = desk.grid.streams.reclaim, desk.settings.name
     for _ in range(STRETCHES):

@@ -74,7 +74,7 @@ def price_chunk(pricer: Pricer, chunk: Chunk, clock: Clock) -> Priced:
             "id": trade_id,
             "attempts": chunk.attempts,
             "outcome": Outcome.REJECTED,
-            "reason": reason[:MAX_REASON],
+            "reason": _kept(reason),
         }
     encoded = {
         number: encode_records(records[trade_id] for trade_id in ids.tolist())
@@ -128,7 +128,7 @@ def _price(pricer: Pricer, batch: Batch, request: Request, reasons: dict[int, st
         return _records(batch, pricer.price(batch, request), reasons)
     # A pricer may be anybody's: nothing it raises may end the consumer, sys.exit() included. No
     # signal and no cancellation is lost here, as neither is delivered to where pricers run.
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         if len(batch) == 1:
             reasons[int(batch.ids[0])] = _told(error)
             return {}
@@ -170,19 +170,24 @@ def _column(name: str, values: object, count: int) -> NDArray[Any]:
 
 
 def _told(error: BaseException) -> str:
-    """An error in words; its own may raise in turn, or hold what JSON cannot."""
+    """An error in words, which may raise in turn when it is asked for them."""
     try:
         words = str(error)
     except Exception:
         words = "and cannot say why"
-    return f"{type(error).__name__}: {words}".encode(errors="replace").decode()
+    return f"{type(error).__name__}: {words}"
+
+
+def _kept(reason: str) -> str:
+    """What a record keeps of a reason: a pricer's may be long, or no text that JSON can hold."""
+    return reason[:MAX_REASON].encode(errors="replace").decode()
 
 
 def refuse_chunk(ids: Ids, outcome: Outcome, reason: str, attempts: int) -> dict[int, bytes]:
     """The records of a chunk whose trades all end in the same way without being priced."""
     return {
         number: encode_records(
-            {"id": i, "attempts": attempts, "outcome": outcome, "reason": reason[:MAX_REASON]}
+            {"id": i, "attempts": attempts, "outcome": outcome, "reason": _kept(reason)}
             for i in block_ids.tolist()
         )
         for number, block_ids in by_block(ids)

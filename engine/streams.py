@@ -179,7 +179,8 @@ class Streams:
         """Take a message that is no entry out of its stream and keep it for a person to look at."""
         fields: dict[Any, Any] = {**message.fields, b"_lane": message.lane, b"_why": message.reason}
         stream = keys.stream(message.partition, message.lane)
-        pipe = self.redis.pipeline(transaction=False)
+        # All or nothing: a full server refuses to keep it, and then it must not be deleted.
+        pipe = self.redis.pipeline(transaction=True)
         pipe.xadd(keys.unreadable(message.partition), fields, maxlen=UNREADABLE_KEPT)
         pipe.xack(stream, keys.GROUP, message.entry_id)
         pipe.xdel(stream, message.entry_id)

@@ -1,0 +1,1 @@
+"""What the grid can do: benchmarks, and the load that finds its limits."""

@@ -32,4 +32,6 @@ def test_killing_one_of_three_consumers_changes_not_one_byte(field: Field) -> No
     records = field.records(disturbed)
     assert prices(records) == prices(field.records(undisturbed))
     assert sum(record["attempts"] > 1 for record in records) == 70 * len(held)
-    assert sum(len(consumer.events("took over entries of a consumer that is gone")) for consumer in others)
+    assert sum(
+        len(consumer.events("took over entries of a consumer that is gone")) for consumer in others
+    )

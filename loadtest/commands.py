@@ -1,0 +1,17 @@
+"""The group ``loadtest``, which imports a command's module only when it is called."""
+
+import click
+
+from engine.edge import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "bench": "loadtest.bench:bench",
+        "encodings": "loadtest.encodings:encodings",
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+def loadtest() -> None:
+    """Measure the grid on this machine."""
