@@ -1,4 +1,11 @@
-from consumer.commands import consume
-from engine.edge import run_command
+import sys
+
+from engine.edge import INTERRUPTED, run_command
+
+try:
+    from consumer.commands import consume
+except KeyboardInterrupt:
+    # It takes half a second.
+    sys.exit(INTERRUPTED)
 
 run_command(consume, "python -m consumer")

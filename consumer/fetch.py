@@ -68,15 +68,16 @@ class Fetcher:
 
     async def _prepare(self, messages: Sequence[Entry | Unreadable]) -> Fetched:
         todo: list[tuple[Entry, Ids]] = []
+        aside: list[tuple[Entry | Unreadable, str]] = []
         settlements: list[Settlement] = []
         for message in messages:
             if isinstance(message, Unreadable):
-                await self._put_aside(message, message.reason)
+                aside.append((message, message.reason))
                 continue
             try:
                 ids = parse_ids(message.ids)
             except ValueError as error:
-                await self._put_aside(message, str(error))
+                aside.append((message, str(error)))
                 continue
             verdict = judge(attempts=message.attempts, trades=len(ids), limit=self.attempts)
             if verdict is Verdict.PRICE:
@@ -87,6 +88,9 @@ class Fetcher:
                     message, ids, verdict, message.attempts - 1, reason
                 )
         held, refused = await self._look_up(todo)
+        # Last, since this alone would happen twice if the rest had to be done again.
+        for message, reason in aside:
+            await self._put_aside(message, reason)
         return Fetched(held, settlements + refused)
 
     async def after_death(self, held: Held, reason: str) -> Sequence[Settlement]:

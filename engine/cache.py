@@ -11,6 +11,7 @@ from engine import keys, scripts
 from engine.blocks import Trades, blocks_of, merged, without
 from engine.codec import Block, decode_block, encode_block
 from engine.connection import text
+from engine.errors import ServerError
 from engine.ids import BLOCK_SIZE, Ids, format_ids, parse_ids, partition_of
 
 _PUT_BLOCK = scripts.Script("put_block")
@@ -65,11 +66,21 @@ class Cache:
         }
 
     async def index(self, book: str) -> dict[int, Ids]:
-        """The IDs that the book holds, by block, in order of block."""
+        """The IDs that the book holds, by block, in order of block.
+
+        Raises ServerError if the index is damaged.
+        """
         index: dict[int, Ids] = {}
         for partition in range(self.partitions):
-            async for number, ids in self.redis.hscan_iter(keys.index(partition, book), count=1000):
-                index[int(number)] = parse_ids(text(ids))
+            key = keys.index(partition, book)
+            async for number, ids in self.redis.hscan_iter(key, count=1000):
+                try:
+                    index[int(number)] = parse_ids(text(ids))
+                except ValueError as error:
+                    raise ServerError(
+                        f"{key} is damaged at field {text(number)[:40]!r}: {error}. Remove "
+                        "that field (HDEL) and load its trades again"
+                    ) from None
         return dict(sorted(index.items()))
 
     async def count(self, book: str) -> int:

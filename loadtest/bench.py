@@ -50,7 +50,7 @@ def bench(trades: int, runs: int, peer_tasks: int, cores: int, as_json: bool) ->
     with_peer = find_spec("taskiq_redis") is not None
     if not with_peer:
         note(
-            "taskiq-redis is not installed, so nothing is compared with it: pip install taskiq-redis"
+            "taskiq-redis is not installed (pip install taskiq-redis): nothing is compared with it"
         )
     for run in range(1, runs + 1):
         _run(measured, f"run {run} of {runs}", with_peer)

@@ -36,7 +36,7 @@ def describe(confined: list[int] | None) -> dict[str, object]:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """The most memory that a process has had resident so far; None where the system does not tell."""
+    """The most memory that a process has had resident; None where the system does not tell."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
     except OSError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.blocks import Trades
 from engine.ids import BLOCK_SIZE
 
-MAX_SEED = 2**64 - 1
+MAX_SEED = 2**63 - 1
 
 DECIMALS = 12
 """Of drawn numbers: more exact than anybody quotes a term, shorter than all digits of a float."""

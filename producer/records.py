@@ -37,11 +37,9 @@ OLDER_NAMES = {
 }
 """The older azfinsim's names of a trade's fields, and ours."""
 
-_SET = re.compile(rb'SET\s+\S+\s+"((?:[^"\\]|\\.)*)"', re.IGNORECASE | re.DOTALL)
+_SET = re.compile(rb'SET\s+\S+\s+"([^"\\]*(?:\\.[^"\\]*)*)"', re.IGNORECASE | re.DOTALL)
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
-_INTEGER = re.compile(r"-?[0-9]{1,19}")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 
 
 class RecordError(ValueError):
@@ -86,7 +84,7 @@ def _from_dump(line: bytes) -> Fields:
     command = _SET.fullmatch(line)
     if command is None:
         raise RecordError('is not of the form SET KEY "XML"')
-    attributes, text = _parse_xml(_ESCAPE.sub(_unescaped, command[1]))
+    attributes, text = _parse_xml(_unquoted(command[1]))
     read = {OLDER_NAMES.get(name, name): value for name, value in attributes.items()}
     read.pop("id", None)  # The element's text is the ID.
     fields: Fields = {"id": _typed(Kind.INTEGER, text)}
@@ -94,6 +92,12 @@ def _from_dump(line: bytes) -> Fields:
         if name in read:
             fields[name] = _typed(term.kind, read.pop(name))
     return {**fields, **read}
+
+
+def _unquoted(text: bytes) -> bytes:
+    plain = text.replace(b'\\"', b'"')
+    # What other escapes there are can only be told from the left.
+    return _ESCAPE.sub(_unescaped, text) if b"\\" in plain else plain
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:
@@ -138,8 +142,12 @@ def _parse_xml(data: bytes) -> tuple[dict[str, str], str]:
 
 def _typed(kind: Kind, text: str) -> object:
     """The value that the text writes, or the text itself: the check of its column will tell."""
-    if kind is Kind.INTEGER and _INTEGER.fullmatch(text):
-        return int(text)
-    if kind is Kind.NUMBER and _NUMBER.fullmatch(text):
-        return float(text)
-    return text
+    if "_" in text or kind is Kind.DATE:  # Python's 1_000 is no number elsewhere.
+        return text
+    try:
+        if kind is Kind.NUMBER:
+            return float(text)
+        number = int(text)
+    except ValueError:
+        return text
+    return number if abs(number) < 2**63 else text

@@ -9,13 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import anyio
-import numpy as np
 import orjson
 import psutil
 import redis
@@ -77,13 +76,14 @@ class Consumer:
         return [event for event in events if name is None or event["event"] == name]
 
     def serving(self) -> str:
-        """Wait until it serves; its name."""
+        """Wait until it serves, or has served; its name."""
 
         def name() -> str:
+            if started := self.events("serving"):
+                return str(started[0]["consumer"])
             if self.process.poll() is not None:
                 raise AssertionError(f"it ended with {self.process.returncode}:\n{self.log}")
-            started = self.events("serving")
-            return str(started[0]["consumer"]) if started else ""
+            return ""
 
         return eventually(name, STARTING, "a consumer that serves")
 
@@ -117,18 +117,12 @@ class Consumer:
             self.process.kill()
             self.process.wait()
             for child in children:
-                with_contained_errors(child.kill)
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                with_contained_errors(stream.close)
-
-
-def with_contained_errors(call: Callable[[], object]) -> None:
-    """Call what may fail because its object is gone."""
-    try:
-        call()
-    except (psutil.NoSuchProcess, OSError):
-        pass
+                with suppress(BrokenPipeError):
+                    stream.close()
 
 
 def _loads(line: str) -> object:
@@ -196,11 +190,10 @@ class Field:
         return self.run(lambda grid: grid.jobs.progress(job))
 
     def done(self, job: Job, within: float = 30.0) -> Progress:
-        """Wait until a job has ended, its counts adding up and nothing of it left behind."""
+        """Wait until a job has ended, its counts adding up."""
         progress = self.run(lambda grid: wait(grid, job, at_most=within))
         assert progress.ended, f"{progress.counts} after {within:g} s\n{self.logs()}"
         assert progress.counts.submitted == progress.counts.ended
-        assert self.backlog() == 0
         return progress
 
     def records(self, job: Job) -> list[Record]:
@@ -250,8 +243,6 @@ def field_at(url: str, folder: Path, partitions: int = 1) -> Iterator[Field]:
 
 def prices(records: Sequence[Record]) -> list[bytes]:
     """Each record's price: all but ``attempts`` and ``ms`` (G3)."""
-    keep = ((k, v) for record in records for k, v in record.items())
-    del keep
     return [
         orjson.dumps({k: v for k, v in record.items() if k not in ("attempts", "ms")})
         for record in records
@@ -261,12 +252,3 @@ def prices(records: Sequence[Record]) -> list[bytes]:
 def synthetic(name: str, milliseconds: float = 0, **fields: Any) -> Job:
     """A job of the synthetic pricer that takes so long a trade."""
     return Job(name, "synthetic", options={"task_duration": milliseconds}, **fields)
-
-
-def only(trades: Trades, ids: Sequence[int]) -> Trades:
-    """The trades with these IDs, of trades from 0 on."""
-    return trades.at(np.asarray(ids).tolist())
-
-
-def changed(job: Job, **fields: Any) -> Job:
-    return replace(job, **fields)

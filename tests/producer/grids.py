@@ -4,7 +4,7 @@ What may live here: what the tests of submitting, resuming and cancelling share.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from itertools import count
 from typing import Any
@@ -138,11 +138,11 @@ def _mortal(calls: int) -> Iterator[None]:
 
 
 async def every_death(
-    url: str, partitions: int, work: Work, before: Work | None = None
-) -> AsyncIterator[Grid]:
-    """For each call at which ``work`` can die: a new grid with a book, on which it died there.
+    url: str, partitions: int, work: Work, check: Work, *, before: Work | None = None
+) -> None:
+    """For each call at which ``work`` can die: let it die there, in a new grid, and ``check`` that.
 
-    ``before`` is done to the grid first. The last grid is one on which it got through.
+    The grid has a book, and ``before`` is done to it first. In the last grid ``work`` gets through.
     """
     for calls in count():
         async with reopened(url) as grid:
@@ -152,7 +152,7 @@ async def every_death(
             if before is not None:
                 await before(grid)
             died = await dies(url, calls, work)
-            yield grid
-            if not died:
-                assert calls > 3, "it was never killed in the middle"
-                return
+            await check(grid)
+        if not died:
+            assert calls > 3, "it was never killed in the middle"
+            return

@@ -103,7 +103,7 @@ async def _cancel(grid: Grid) -> None:
 async def test_killed_at_any_call_it_can_be_undone_or_ended(
     redis_url: str, partitions: int, way_on: str
 ) -> None:
-    async for grid in every_death(redis_url, partitions, _cancel, _half_priced):
+    async def check(grid: Grid) -> None:
         job = await find(grid, JOB.name)
         held = await take(grid, 1)
         if way_on == "resume":
@@ -120,3 +120,5 @@ async def test_killed_at_any_call_it_can_be_undone_or_ended(
         else:
             assert progress.state is State.CANCELLED
             assert len(await fetch(grid, job, cancelled=True)) == len(IDS)
+
+    await every_death(redis_url, partitions, _cancel, check, before=_half_priced)

@@ -1,6 +1,7 @@
 """Resuming jobs: what has no result is queued again, exactly, whoever dies over it."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from engine import keys
 from engine.errors import ServerError, UsageError
 from engine.grid import Grid
 from engine.job import State
+from engine.jobs import Jobs, Standing
 from producer import plan
 from producer.cancel import cancel
 from producer.resume import Resumed, resume
-from producer.submit import find, submit
+from producer.submit import Submitter, find, submit, wanted_trades
 from tests.producer.grids import (
     IDS,
     JOB,
@@ -93,6 +95,29 @@ async def test_a_partition_that_was_lost_is_submitted_again(grid: Grid) -> None:
     await audit(grid)
 
 
+async def test_a_submitter_at_work_until_the_fence_is_counted_in(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shelve(grid)
+    job = replace(JOB, expires_at=2**33)
+    await grid.jobs.create(job)
+    submitter = Submitter(grid, job, await grid.jobs.standings(job))
+    first = dict((await wanted_trades(grid, job)).blocks())
+    at_last_moment = iter([{0: first.pop(0)}, {1: first.pop(1)}, {2: first.pop(2)}])
+    fence = Jobs.fence
+
+    async def fence_late(*args: Any) -> Standing:
+        await submitter.queue(next(at_last_moment).items(), new=True)
+        return await fence(*args)
+
+    monkeypatch.setattr(Jobs, "fence", fence_late)
+    done = await resume(grid, job)
+    assert 0 < done.queued_again == submitter.queued
+    assert done.queued_first == len(IDS) - submitter.queued
+    await price(grid)
+    await audit(grid)
+
+
 async def test_a_book_that_is_gone_stops_it_before_anything_is_fenced(grid: Grid) -> None:
     await shelve(grid)
     job = replace(JOB, expires_at=2**33)
@@ -166,7 +191,7 @@ async def _resume(grid: Grid) -> None:
 async def test_killed_at_any_call_it_can_be_run_again(
     redis_url: str, before: Work, partitions: int, cancelled_between: bool
 ) -> None:
-    async for grid in every_death(redis_url, partitions, _resume, before):
+    async def check(grid: Grid) -> None:
         job = await find(grid, JOB.name)
         held = await take(grid, 1)
         await price(grid, 1)
@@ -179,3 +204,5 @@ async def test_killed_at_any_call_it_can_be_run_again(
         await settle(grid, held)
         await price(grid)
         await audit(grid)
+
+    await every_death(redis_url, partitions, _resume, check, before=before)

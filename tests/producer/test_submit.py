@@ -139,7 +139,7 @@ async def test_a_stored_job_that_is_none_is_told(grid: Grid) -> None:
 async def test_killed_at_any_call_it_can_be_taken_up(
     redis_url: str, partitions: int, way_on: str
 ) -> None:
-    async for grid in every_death(redis_url, partitions, lambda g: submit(g, JOB)):
+    async def check(grid: Grid) -> None:
         held = await take(grid, 1)
         await price(grid, 2)
         stored = await grid.jobs.get(JOB.name)
@@ -152,6 +152,8 @@ async def test_killed_at_any_call_it_can_be_taken_up(
         await settle(grid, held)
         await price(grid)
         await audit(grid)
+
+    await every_death(redis_url, partitions, lambda g: submit(g, JOB), check)
 
 
 async def _sealed(grid: Grid, job: Job) -> bool:

@@ -1,0 +1,295 @@
+"""The steps by which an entry is taken, leased, settled and given back, one by one."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from engine import keys
+from engine.connection import Address
+from engine.entry import Chunks, Entry, Settlement, Unreadable, unfit
+from engine.grid import Grid, open_grid
+from engine.job import Job, Lane
+from engine.streams import is_damage
+from tests.conftest import FreshServer
+
+JOB = Job("night", "synthetic", expires_at=2**33)
+STREAM = keys.stream(0, Lane.BULK)
+COUNTS, RESULTS = keys.counts(0, JOB.name), keys.results(0, JOB.name)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def grid(redis_url: str) -> AsyncIterator[Grid]:
+    async with open_grid(Address.parse(redis_url)) as grid:
+        await begin(grid)
+        yield grid
+
+
+async def begin(grid: Grid) -> None:
+    """The job, and the groups."""
+    await grid.jobs.create(JOB)
+    await grid.streams.ensure_groups([Lane.BULK])
+
+
+async def queue(grid: Grid, *ids: str) -> None:
+    [standing] = await grid.jobs.standings(JOB)
+    trades = len(ids)
+    chunks = Chunks(0, standing.epoch, standing.submitted, trades, ids, {})
+    assert await grid.streams.enqueue(JOB, chunks, "submitter")
+
+
+async def take(grid: Grid, consumer: str = "a", count: int = 100) -> list[Entry]:
+    found = await grid.streams.take(consumer, 0, [Lane.BULK], count, None)
+    return [entry for entry in found if isinstance(entry, Entry)]
+
+
+async def one(grid: Grid, ids: str = "0-2") -> Entry:
+    await queue(grid, ids)
+    [entry] = await take(grid)
+    return entry
+
+
+async def settle(grid: Grid, *settlements: Settlement) -> list[int | Exception]:
+    return await grid.streams.settle(settlements)
+
+
+async def reclaim(
+    grid: Grid, consumer: str, lease_ms: int = 0, cursor: str = "0-0", count: int = 100
+) -> tuple[str, list[Entry | Unreadable]]:
+    return await grid.streams.reclaim(consumer, 0, Lane.BULK, lease_ms, cursor, count)
+
+
+async def pending(grid: Grid) -> list[tuple[str, int]]:
+    """Consumer and deliveries of each entry that is pending."""
+    found = await grid.redis.xpending_range(STREAM, keys.GROUP, "-", "+", 10_000)
+    return [(entry["consumer"].decode(), entry["times_delivered"]) for entry in found]
+
+
+def priced(entry: Entry, records: Mapping[int, bytes] | None = None) -> Settlement:
+    return Settlement(entry, JOB.expires_at, records or {0: b'{"id":0}'}, priced=3)
+
+
+async def test_settling_takes_effect_once(grid: Grid) -> None:
+    """G2: by the same consumer twice, in one batch and after it."""
+    entry = await one(grid)
+    assert await settle(grid, priced(entry), priced(entry)) == [1, 0]
+    assert await settle(grid, priced(entry)) == [0]
+    assert await grid.redis.hget(COUNTS, "priced") == b"3"
+    assert await grid.redis.hgetall(RESULTS) == {b"0": b'{"id":0}'}
+    assert await grid.redis.xlen(STREAM) == 0
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+async def test_of_two_that_priced_an_entry_the_first_settles_it(grid: Grid, first: str) -> None:
+    """G2: whether it was taken over from the one or not."""
+    mine = await one(grid)
+    _, [theirs] = await reclaim(grid, "b")
+    assert isinstance(theirs, Entry)
+    assert theirs.attempts == 2
+    order = [mine, theirs] if first == "a" else [theirs, mine]
+    assert await settle(grid, *map(priced, order)) == [1, 0]
+    assert await grid.redis.hget(COUNTS, "priced") == b"3"
+    assert await pending(grid) == []
+
+
+@pytest.mark.parametrize("purpose", ["cancel", "resume"])
+async def test_settling_for_a_past_epoch_has_no_effect(grid: Grid, purpose: str) -> None:
+    """G2; and the entry is gone."""
+    entry = await one(grid)
+    await grid.jobs.fence(JOB, 0, "cancel" if purpose == "cancel" else "resume")
+    assert await settle(grid, priced(entry)) == [-1]
+    assert not await grid.redis.exists(RESULTS)
+    assert await grid.redis.hget(COUNTS, "priced") is None
+    assert await grid.redis.xlen(STREAM) == 0
+    assert await settle(grid, priced(entry)) == [0]
+
+
+async def test_results_of_one_block_stand_beside_each_other(grid: Grid) -> None:
+    await queue(grid, "0", "1")
+    first, second = await take(grid)
+    await settle(grid, priced(first, {0: b"one"}), priced(second, {0: b"two", 1: b"three"}))
+    assert await grid.redis.hgetall(RESULTS) == {b"0": b"one\ntwo", b"1": b"three"}
+
+
+async def test_results_are_forgotten_with_the_job_though_nothing_was_priced(grid: Grid) -> None:
+    """G8: whoever refuses a job that cannot be read does not know when it expires."""
+    entry = await one(grid)
+    assert await settle(grid, Settlement(entry, 0, {0: b"refused"}, rejected=3)) == [1]
+    assert await grid.redis.pttl(RESULTS) == pytest.approx(await grid.redis.pttl(COUNTS), abs=5_000)
+
+
+async def test_a_full_server_takes_back_but_settles_nothing(fresh_server: FreshServer) -> None:
+    """G1, G7: the entry stays pending until there is room; it can be handed back meanwhile."""
+    url = fresh_server().url
+    async with open_grid(Address.parse(url)) as grid:
+        await begin(grid)
+        await queue(grid, "0-2", "3-5")
+        entry, other = await take(grid)
+        await grid.redis.config_set("maxmemory", "1")
+        [result] = await settle(grid, priced(entry))
+        assert isinstance(result, OutOfMemoryError)
+        assert len(await pending(grid)) == 2
+        with pytest.raises(OutOfMemoryError):
+            await grid.streams.put_aside(unfit(other, "why"))
+        assert len(await pending(grid)) == 2, "deleted though it could not be kept"
+        await grid.streams.hand_back([other])
+        assert len(await pending(grid)) == 1
+        await grid.redis.config_set("maxmemory", "0")
+        assert not await grid.redis.exists(RESULTS)
+        assert await settle(grid, priced(entry)) == [1]
+        assert [e.ids for e in await take(grid)] == ["3-5"]
+
+
+@pytest.mark.parametrize(
+    ("key", "damage"), [(RESULTS, ("SET", "x")), (COUNTS, ("HSET", "priced", "many"))]
+)
+async def test_a_damaged_key_is_told_before_anything_is_written(
+    grid: Grid, key: str, damage: tuple[str, ...]
+) -> None:
+    """G2, G10: Redis does not roll back, so the entry would settle again and again."""
+    entry = await one(grid)
+    command, *rest = damage
+    await grid.redis.execute_command(command, key, *rest)
+    before = await grid.redis.dump(RESULTS), await grid.redis.dump(COUNTS)
+    [result] = await settle(grid, priced(entry))
+    assert isinstance(result, ResponseError)
+    assert is_damage(result)
+    assert (await grid.redis.dump(RESULTS), await grid.redis.dump(COUNTS)) == before
+    assert await pending(grid) == [("a", 1)]
+
+
+async def test_a_time_of_expiry_that_is_none_does_not_settle_twice(grid: Grid) -> None:
+    """G2, G10: it is the last thing that can fail."""
+    entry = await one(grid)
+    damaged = Settlement(entry, 2**63 - 1, {0: b"x"}, priced=3)
+    assert await settle(grid, damaged, damaged) == [1, 0]
+
+
+async def test_a_lost_entry_is_not_taken_back_by_renewing_it(grid: Grid) -> None:
+    """G6."""
+    await queue(grid, "0", "1", "2")
+    kept, lost, settled = await take(grid)
+    await reclaim(grid, "b")
+    await grid.redis.xclaim(STREAM, keys.GROUP, "a", 0, [kept.entry_id, settled.entry_id])
+    await settle(grid, priced(settled))
+    gone = await grid.streams.renew("a", [kept, lost, settled])
+    assert {entry.ids for entry in gone} == {"1", "2"}
+    assert [owner for owner, _ in await pending(grid)] == ["a", "b"]
+
+
+async def test_renewing_keeps_an_entry_and_costs_no_attempt(grid: Grid) -> None:
+    """G6, G5."""
+    entry = await one(grid)
+    before = await pending(grid)
+    await anyio.sleep(0.02)
+    assert await grid.streams.renew("a", [entry]) == []
+    assert await pending(grid) == before
+    [now] = await grid.redis.xpending_range(STREAM, keys.GROUP, "-", "+", 1)
+    assert now["time_since_delivered"] < 20
+
+
+async def test_handing_back_happens_once_and_costs_no_attempt(grid: Grid) -> None:
+    """G2, G5, G7: a call whose answer was lost is made again."""
+    entry = await one(grid)
+    await grid.streams.hand_back([entry])
+    await grid.streams.hand_back([entry])
+    [again] = await take(grid, "b")
+    assert (again.ids, again.attempts) == ("0-2", 1)
+    assert await settle(grid, priced(entry), priced(again)) == [0, 1]
+
+
+async def test_splitting_happens_once(grid: Grid) -> None:
+    """G2, G5: also when somebody else did it, or has settled it."""
+    entry = await one(grid)
+    await grid.streams.replace(entry, ["0", "1-2"], 2)
+    await grid.streams.replace(entry, ["0", "1-2"], 2)
+    halves = await take(grid, "b")
+    assert [(half.ids, half.attempts) for half in halves] == [("0", 3), ("1-2", 3)]
+    await settle(grid, *map(priced, halves))
+    await grid.streams.replace(halves[0], ["0"], 2)
+    assert await grid.redis.xlen(STREAM) == 0
+
+
+async def test_a_cancelled_entry_is_not_queued_again(grid: Grid) -> None:
+    entry = await one(grid)
+    await grid.jobs.fence(JOB, 0, "cancel")
+    await grid.streams.hand_back([entry])
+    assert await grid.redis.xlen(STREAM) == 0
+
+
+async def test_a_kept_cursor_gets_past_a_window_of_good_leases(grid: Grid) -> None:
+    """G4, G6: 3000 entries of a living consumer before those of a dead one."""
+    await queue(grid, *map(str, range(3010)))
+    assert len(await take(grid, "dead", 3010)) == 3010
+    everything = await grid.redis.xrange(STREAM)
+    living = [entry_id for entry_id, _ in everything[:3000]]
+    await grid.redis.xclaim(STREAM, keys.GROUP, "dead", 0, living, idle=3_600_000)
+    await anyio.sleep(0.06)
+    await grid.redis.xclaim(STREAM, keys.GROUP, "living", 0, living, justid=True)
+
+    cursor, found, calls = "0-0", [], 0
+    while not found:
+        cursor, found = await reclaim(grid, "b", lease_ms=50, cursor=cursor, count=20)
+        calls += 1
+        assert cursor != "0-0" or found, "the sweep ended without them"
+    assert len(found) == 10
+    assert calls > 10, "each call looks at a bounded stretch"
+    assert all(isinstance(entry, Entry) and entry.attempts == 2 for entry in found)
+
+
+async def test_nobody_leaves_with_entries_in_his_name(grid: Grid) -> None:
+    """G1: his entries would be lost with him."""
+    entry = await one(grid)
+
+    async def members() -> list[bytes]:
+        return [m["name"] for m in await grid.redis.xinfo_consumers(STREAM, keys.GROUP)]
+
+    await grid.streams.leave("a", [Lane.BULK])
+    assert await members() == [b"a"]
+    await settle(grid, priced(entry))
+    await grid.streams.leave("a", [Lane.BULK])
+    assert await members() == []
+
+
+@given(st.dictionaries(st.binary(max_size=6), st.binary(max_size=20), min_size=1, max_size=4))
+@settings(
+    max_examples=25,
+    deadline=None,
+    # Each example begins with a stream that the one before has emptied.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+async def test_any_message_can_be_taken_and_put_aside(
+    grid: Grid, fields: Mapping[bytes, bytes]
+) -> None:
+    """G10: kept as it came, with the reason."""
+    await grid.redis.xadd(STREAM, {**fields})
+    [message] = await grid.streams.take("a", 0, [Lane.BULK], 10, None)
+    assert isinstance(message, Unreadable)
+    await grid.streams.put_aside(message)
+    assert await pending(grid) == []
+    assert await grid.redis.xlen(STREAM) == 0
+    [(_, kept)] = await grid.redis.xrevrange(keys.unreadable(0), count=1)
+    assert kept.items() >= fields.items()
+    assert kept[b"_why"] == message.reason.encode()
+
+
+async def test_a_lost_group_is_made_again(grid: Grid) -> None:
+    """G4: a server that has lost its data."""
+    entry = await one(grid)
+    await grid.redis.flushall()
+    assert await settle(grid, priced(entry)) == [0]
+    assert await grid.streams.renew("a", [entry]) == [entry]
+    assert await reclaim(grid, "a") == ("0-0", [])
+    await grid.streams.hand_back([entry])
+    await grid.streams.leave("a", [Lane.BULK])
+    assert await take(grid) == []
+    await begin(grid)
+    assert (await one(grid)).ids == "0-2"

@@ -1,0 +1,125 @@
+"""Consumers that are told to leave (G5, G7)."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.job import Job
+from tests.conftest import FreshServer
+from tests.processes import Consumer, Field, field_at
+from tests.waiting import eventually
+
+SLEEPY = "tests.pricers:sleepy"
+
+
+def sleepy(field: Field, seconds: float, chunk: int = 10) -> Job:
+    return field.submit(Job("night", SLEEPY, chunk=chunk, options={"seconds": seconds}))
+
+
+def busy(field: Field, *options: str, seconds: float) -> tuple[Consumer, Job]:
+    """A consumer in the middle of a job of 30 entries, with some in hand."""
+    field.fill(300)
+    [consumer] = field.serve("--slots", "2", *options)
+    job = sleepy(field, seconds)
+    eventually(lambda: field.pending(consumer.serving()), what="entries in hand")
+    return consumer, job
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains(field: Field, number: signal.Signals) -> None:
+    """G5, G7: what is being priced is finished, the rest handed back at once, at no attempt."""
+    consumer, job = busy(field, seconds=0.1)
+    eventually(lambda: field.ended(job), what="a job in the middle")
+    assert consumer.end(number, within=2.0) == 0
+    left = field.ended(job)
+    assert left < 300
+    assert field.pending(consumer.serving()) == []
+    assert field.living() == []
+    assert consumer.events("left")[0]["priced"] == left
+    began = time.monotonic()
+    field.serve("--slots", "4")
+    assert field.done(job).well
+    assert time.monotonic() - began < 8, "somebody waited for a lease of 10 s"
+    assert {record["attempts"] for record in field.records(job)} == {1}
+
+
+@pytest.mark.parametrize("algorithm", [SLEEPY, "tests.pricers:slow"])
+def test_what_takes_too_long_is_handed_back(field: Field, algorithm: str) -> None:
+    """G5, G7: a thread is abandoned, a process killed; others begin anew, at no attempt."""
+    field.fill(20)
+    [consumer] = field.serve("--slots", "2", "--drain", "0.3")
+    job = field.submit(Job("night", algorithm, chunk=10, options={"seconds": 60.0}))
+    eventually(lambda: len(field.pending(consumer.serving())) == 2, what="both slots busy")
+    if algorithm != SLEEPY:
+        eventually(lambda: len(consumer.children()) == 2, what="slot processes")
+    assert consumer.end(within=3.0) == 0
+    assert field.pending(consumer.serving()) == []
+    assert field.backlog() == 2
+    field.cancel(job)
+
+
+def test_a_second_signal_ends_it_at_once(field: Field) -> None:
+    """G7."""
+    consumer, _ = busy(field, seconds=60.0)
+    consumer.send(signal.SIGTERM)
+    eventually(lambda: consumer.events("leaving"), what="a drain that has begun")
+    assert consumer.end(within=2.0) == 130
+    assert consumer.events("ended at once: what was held comes back after its lease")
+
+
+def test_it_leaves_when_idle(field: Field) -> None:
+    """Section 7: not before its work is done."""
+    field.fill(100)
+    consumer = field.start("--exit-when-idle", "0.5")
+    consumer.serving()
+    job = sleepy(field, 1.0, chunk=100)
+    assert field.done(job).well
+    assert consumer.ended(5.0) == 0
+    assert consumer.events("leaving")[0]["reason"] == "idle"
+
+
+def test_an_idle_consumer_waits_for_what_a_dead_one_holds(field: Field) -> None:
+    """G1, G4: else nobody would be there when the lease lapses."""
+    dead, job = busy(field, "--lease", "1.5", seconds=60.0)
+    dead.end(signal.SIGKILL)
+    heir = field.start("--exit-when-idle", "0.2", "--lease", "1.5", "--drain", "0.2")
+    heir.serving()
+    eventually(lambda: heir.events("took over entries of a consumer that is gone"), what="an heir")
+    field.cancel(job)
+
+
+@pytest.mark.parametrize("held_by", ["pipe", "file", "nobody"])
+def test_it_leaves_when_its_standard_input_ends(field: Field, held_by: str) -> None:
+    """Whoever has started it is gone, or was never there."""
+    if held_by == "pipe":
+        reading, writing = os.pipe()
+        consumer = field.start("--until-stdin-closes", stdin=reading)
+        os.close(reading)
+        consumer.serving()
+        assert not consumer.events("leaving")
+        os.write(writing, b"still here\n")
+        os.close(writing)
+    elif held_by == "file":
+        with open(__file__, "rb") as file:
+            consumer = field.start("--until-stdin-closes", stdin=file)
+    else:
+        consumer = field.start("--until-stdin-closes", stdin=subprocess.DEVNULL)
+    assert consumer.ended(20.0) == 0
+    assert consumer.events("leaving")[0]["reason"] == "its owner is gone"
+
+
+@pytest.mark.parametrize("seconds", [0.1, 60.0])
+def test_it_leaves_though_the_server_is_gone(
+    fresh_server: FreshServer, tmp_path: Path, seconds: float
+) -> None:
+    """G7: within the time to drain and a few seconds, without a traceback."""
+    server = fresh_server(port=0)
+    with field_at(server.url, tmp_path) as field:
+        consumer, _ = busy(field, "--drain", "1", seconds=seconds)
+        server.kill()
+        assert consumer.end(within=1 + 6 + 2) == 0
+        assert consumer.events("left")

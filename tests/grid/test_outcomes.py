@@ -1,0 +1,177 @@
+"""Jobs priced by a consumer process: every trade has its outcome (G1, G5, G9)."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import redis
+
+from engine import keys
+from engine.blocks import Trades
+from engine.job import Job, Lane
+from producer.generate import generate
+from tests.processes import Field, field_at, prices, synthetic
+from tests.waiting import eventually
+
+
+def test_all_outcomes_add_up(field: Field) -> None:
+    """G1, G5: bad trades, missing ones and failures, in a job of 2,000."""
+    good = generate(1, 0, 1900)
+    vols = list(good.columns["vol"])
+    vols[7] = -1.0
+    field.put(Trades(good.ids, {**good.columns, "vol": vols}))
+    field.serve()
+    job = field.submit(
+        Job("night", "pvonly", trades="0:2000", paths=10, failure=0.01, chunk=130, seed=5)
+    )
+    counts = field.done(job).counts
+    assert counts.submitted == 2000
+    assert counts.priced + counts.rejected == 2000
+    records = field.records(job)
+    assert [record["id"] for record in records] == list(range(2000))
+    reasons = [record["reason"] for record in records if record["outcome"] == "rejected"]
+    assert len(reasons) == counts.rejected
+    assert reasons.count("no such trade") == 100
+    assert records[7]["reason"] == "vol is -1.0: must be a number of at least 0"
+    failed = reasons.count("failed on purpose (--failure)")
+    assert failed == counts.rejected - 101 > 5
+    assert all(record["paths"] == 10 for record in records if record["outcome"] == "priced")
+
+
+def test_what_cannot_be_priced_at_all_is_rejected_with_its_reason(field: Field) -> None:
+    """G1, G5, G10: a consumer goes on after each of these."""
+    field.fill(250)
+    [consumer] = field.serve()
+    unknown = field.submit(Job("unknown", "nosuch"))
+    broken = field.submit(Job("broken", "tests.pricers:bad_schema"))
+    raising = field.submit(Job("raising", "synthetic", options={"task_duration": "long"}))
+    lost, damaged = field.submit(Job("lost", "synthetic")), Job("damaged", "synthetic")
+    shelfless = Job("shelfless", "synthetic", book="other")
+    for job, words in (
+        (unknown, "algorithm 'nosuch' is not known"),
+        (broken, "is no pricer"),
+        (raising, "task_duration is 'long': must be a number of at least 0"),
+    ):
+        assert field.done(job).counts.rejected == 250
+        assert all(words in record["reason"] for record in field.records(job))
+    assert field.done(lost).well
+    with redis.Redis.from_url(field.url) as client:
+        consumer.send(signal.SIGSTOP)
+        damaged = field.submit(damaged)
+        client.copy(keys.blocks(0, "default"), keys.blocks(0, "other"))
+        client.copy(keys.index(0, "default"), keys.index(0, "other"))
+        client.sadd(keys.books(), "other")
+        shelfless = field.submit(shelfless)
+        client.hset(keys.job("damaged"), "spec", "what?")
+        client.set(keys.blocks(0, "other"), "a string")
+        consumer.send(signal.SIGCONT)
+    eventually(lambda: field.progress(damaged).counts.rejected == 250, what="a job rejected")
+    assert field.done(shelfless).counts.rejected == 250
+    [reason] = {record["reason"] for record in field.records(shelfless)}
+    assert reason.startswith("book other cannot be read: WRONGTYPE")
+    assert field.done(field.submit(Job("after", "synthetic"))).well
+
+
+def test_what_leads_to_damaged_counts_is_put_aside(field: Field) -> None:
+    """G10: it can be neither priced nor settled, and must not come back for ever."""
+    field.fill(300)
+    [consumer] = field.serve("--lease", "0.5")
+    with redis.Redis.from_url(field.url) as client:
+        stream = keys.stream(0, Lane.BULK)
+        client.set(keys.counts(0, "string"), "x")
+        client.hset(keys.counts(0, "word"), "epoch", "first")
+        client.hset(keys.counts(0, "late"), mapping={"epoch": 1, "rejected": "many"})
+        for name in ("string", "word", "late"):
+            client.xadd(stream, {"job": name, "epoch": 1, "ids": "0-9"})
+        client.xadd(stream, {"job": "x", "epoch": 1, "ids": "9-0"})
+        client.xadd(stream, {"nonsense": b"\xff"})
+        job = field.submit(Job("good", "synthetic"))
+        assert field.done(job).well
+        kept = [fields for _, fields in client.xrange(keys.unreadable(0))]  # type: ignore[union-attr]
+    assert sorted(fields.get(b"job", b"-") for fields in kept) == [
+        b"-",
+        b"late",
+        b"string",
+        b"word",
+        b"x",
+    ]
+    assert consumer.end() == 0
+
+
+def test_a_pricer_that_holds_the_gil_is_priced_in_a_process(field: Field) -> None:
+    """G5: it prints, and raises for one trade; neither does harm."""
+    field.fill(300)
+    [consumer] = field.serve("--slots", "2")
+    job = field.submit(Job("night", "tests.pricers:gil", chunk=40, seed=2))
+    same = field.submit(Job("same", "tests.pricers:plain", seed=2))
+    assert field.done(job).counts.priced == 299
+    assert field.done(same).counts.priced == 300
+    records, expected = field.records(job), field.records(same)
+    assert records[13]["reason"] == "ValueError: unlucky"
+    assert prices(records[:13] + records[14:]) == prices(expected[:13] + expected[14:])
+    assert len(consumer.children()) == 2
+    assert "and by hand" in consumer.log
+    assert consumer.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("exit", "ended with exit code 9"), ("kill", "was killed by SIGKILL")]
+)
+def test_a_trade_that_kills_its_process_dies_alone_and_soon(
+    field: Field, how: str, words: str
+) -> None:
+    """G5: its lease, of 10 s, is waited for by nobody."""
+    field.fill(100)
+    field.serve("--slots", "2")
+    options = {"id": 37, "how": how}
+    job = field.submit(Job("night", "tests.pricers:deadly", chunk=25, options=options))
+    counts = field.done(job, 30).counts
+    assert (counts.priced, counts.dead) == (99, 1)
+    records = field.records(job)
+    assert [r["id"] for r in records if r["outcome"] == "dead"] == [37]
+    assert records[37]["reason"] == f"given up after 3 attempts: the pricer's process {words}"
+
+
+def test_a_higher_lane_goes_first(field: Field) -> None:
+    """G9: before bulk that waits in the stream, and before bulk that a consumer has in hand."""
+    field.fill(1000)
+    field.serve("--slots", "1")
+    bulk = field.submit(Job("bulk", "tests.pricers:sleepy", chunk=5, options={"seconds": 0.02}))
+    eventually(lambda: field.ended(bulk) > 100, what="a job in full swing")
+    high = field.submit(synthetic("high", lane=Lane.HIGH))
+    before = field.ended(bulk)
+    assert field.done(high).well
+    # Ten a second for each trade in hand: two seconds of bulk, a hundred entries, were in hand.
+    assert field.ended(bulk) - before < 5 * 60
+    field.cancel(bulk)
+
+
+def test_slow_trades_are_not_hoarded(field: Field) -> None:
+    """G8: each of two consumers holds a few seconds of work, and both get their share."""
+    field.fill(300)
+    first, second = (consumer.serving() for consumer in field.serve("--slots", "1", count=2))
+    options = {"seconds": 0.3}
+    job = field.submit(Job("night", "tests.pricers:sleepy", chunk=10, options=options))
+    most = 0
+
+    def halfway() -> bool:
+        nonlocal most
+        most = max(most, len(field.pending(first)), len(field.pending(second)))
+        return field.ended(job) >= 100
+
+    eventually(halfway, 20, "a job halfway")
+    # 2 s of prefetch are seven entries, and one is being priced.
+    assert 2 <= most <= 10
+    field.cancel(job)
+    eventually(lambda: not field.backlog(), what="nothing left of a cancelled job")
+
+
+def test_partitions_are_served_from_wherever_home_is(redis_url: str, tmp_path: Path) -> None:
+    """G4: a consumer steals from the other partitions when its own is empty."""
+    with field_at(redis_url, tmp_path, partitions=3) as field:
+        field.fill(1000)
+        field.serve("--home", "4")
+        for number in (0, 1):
+            job = field.submit(Job(f"night-{number}", "pvonly", paths=10))
+            assert field.done(job).well
+            assert [r["id"] for r in field.records(job)] == list(range(1000))
