@@ -1,11 +1,15 @@
-import sys
+import signal
 
-from engine.edge import INTERRUPTED, run_command
 
-try:
+def main() -> None:
+    """Run the command; Ctrl-C during half a second of imports ends it without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from consumer.commands import consume
-except KeyboardInterrupt:
-    # It takes half a second.
-    sys.exit(INTERRUPTED)
+    from engine.edge import run_command
 
-run_command(consume, "python -m consumer")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run_command(consume, "python -m consumer")
+
+
+if __name__ == "__main__":
+    main()

@@ -57,24 +57,28 @@ def _transposed(
 
 def blocks_of(trades: Trades) -> dict[int, Trades]:
     """The trades of each block, in order of ID; of two with one ID the later one counts."""
-    ids = np.asarray(trades.ids, dtype=np.int64)
-    if (np.diff(ids) <= 0).any():
-        order = np.argsort(ids, kind="stable")
-        last = np.append(np.diff(ids[order]) != 0, True)
-        trades = trades.at(order[last].tolist())
-        ids = ids[order[last]]
-    blocks = ids // BLOCK_SIZE
-    bounds = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(ids)]
+    trades = _ascending(trades)
+    blocks = np.asarray(trades.ids, dtype=np.int64) // BLOCK_SIZE
+    bounds = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(blocks)]
     return {int(blocks[start]): trades.part(start, stop) for start, stop in pairwise(bounds)}
 
 
 def merged(block: Block, trades: Trades) -> Trades:
     """The trades of the block and the new ones, in order of ID; a new one replaces an old one."""
-    old = Trades(block.ids, block.columns)
-    source = {i: (old, row) for row, i in enumerate(old.ids)}
-    source |= {i: (trades, row) for row, i in enumerate(trades.ids)}
-    ids = sorted(source)
-    return from_rows([source[i][0].row(source[i][1]) for i in ids], ids)
+    both = _ascending(joined([Trades(block.ids, block.columns), trades]))
+    # A field that only replaced trades had is gone with them.
+    columns = {name: v for name, v in both.columns.items() if v.count(None) < len(v)}
+    return Trades(both.ids, columns)
+
+
+def _ascending(trades: Trades) -> Trades:
+    """The trades in order of ID, and of each ID the last."""
+    ids = np.asarray(trades.ids, dtype=np.int64)
+    if (np.diff(ids) > 0).all():
+        return trades
+    order = np.argsort(ids, kind="stable")
+    last = np.append(np.diff(ids[order]) != 0, True)
+    return trades.at(order[last].tolist())
 
 
 def without(block: Block, trade_id: int) -> Trades:

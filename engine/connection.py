@@ -134,7 +134,8 @@ def explain(error: RedisError, address: Address) -> ServerError:
             return ServerError(f"the Redis server at {address} refuses: {error}")
         case ConnectionError() | TimeoutError():
             return ServerError(
-                f"no Redis server answers at {address}: {error}. Start one with `azfinsim serve`, "
+                f"no Redis server answers at {address}: {str(error).rstrip('.')}. "
+                "Start one with `azfinsim serve`, "
                 "or say where one is with --redis-url or AZFINSIM_REDIS_URL"
             )
         case _:

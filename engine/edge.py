@@ -190,11 +190,14 @@ class LazyGroup(click.Group):
 
 def run_command(command: click.Command, name: str) -> NoReturn:
     """Run a command as a program: whatever happens becomes one line and an exit code."""
+    stdout = sys.stdout
     try:
         # Not standalone: click would exit with 1 on Ctrl-C, and knows nothing of our errors.
         code = command.main(prog_name=name, standalone_mode=False)
     except BaseException as error:
-        code = _exit_code(error)
+        # When the reader of our output leaves, click exits with 1 and puts another stream in place.
+        left = isinstance(error, SystemExit) and sys.stdout is not stdout
+        code = DONE if left else _exit_code(error)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

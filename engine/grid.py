@@ -38,10 +38,13 @@ async def open_grid(address: Address, *, partitions: int = 1) -> AsyncIterator[G
     another format.
     """
     async with open_redis(address) as redis:
-        # Whoever comes first decides; from then on all read what stands there.
-        await redis.hsetnx(keys.grid(), "format", FORMAT)
-        await redis.hsetnx(keys.grid(), "partitions", str(partitions))
         stored = await redis.hgetall(keys.grid())
+        if b"partitions" not in stored:
+            # Whoever comes first decides; from then on all read what stands there. Only then is
+            # anything written: a full server must let in those who come to make room.
+            await redis.hsetnx(keys.grid(), "format", FORMAT)
+            await redis.hsetnx(keys.grid(), "partitions", str(partitions))
+            stored = await redis.hgetall(keys.grid())
         if (found := text(stored[b"format"])) != FORMAT:
             raise ServerError(
                 f"the server at {address} holds a grid of format {found}, this azfinsim reads "

@@ -24,6 +24,9 @@ def format_ids(ids: Ids) -> str:
     """Write ascending IDs as ranges: ``[3, 4, 5, 9]`` becomes ``3-5,9``."""
     if not len(ids):
         return ""
+    first, last = int(ids[0]), int(ids[-1])
+    if last - first + 1 == len(ids):  # as nearly always: no array is worth its making
+        return str(first) if first == last else f"{first}-{last}"
     breaks = np.flatnonzero(np.diff(ids) != 1)
     firsts = ids[np.concatenate(([0], breaks + 1))].tolist()
     lasts = ids[np.concatenate((breaks, [len(ids) - 1]))].tolist()

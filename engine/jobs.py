@@ -16,7 +16,14 @@ from engine.outcome import Counts
 
 _CREATE, _FENCE = scripts.Script("create"), scripts.Script("fence")
 
-FIRST_EPOCH = 1
+
+
+def first_epoch(job: Job) -> int:
+    """The epoch in which a job is submitted: its time, since the name may have been another job's.
+
+    Entries of that one, forgotten with it and never taken, must not pass for this one's.
+    """
+    return max(int(job.submitted_at), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Jobs:
         """Begin the job's counts in each partition, unless they have begun."""
         pipe = self.redis.pipeline(transaction=False)
         for partition in range(self.partitions):
-            pipe.hsetnx(keys.counts(partition, job.name), "epoch", FIRST_EPOCH)
+            pipe.hsetnx(keys.counts(partition, job.name), "epoch", first_epoch(job))
             pipe.expireat(keys.counts(partition, job.name), job.expires_at)
         await pipe.execute()
 
@@ -116,7 +123,7 @@ class Jobs:
         with _readable(f"the counts of job {job.name}"):
             return [
                 Standing(
-                    int(stored.get("epoch", FIRST_EPOCH)),
+                    int(stored.get("epoch", first_epoch(job))),
                     int(stored.get("submitted", 0)),
                     "cancelled" in stored,
                 )

@@ -51,7 +51,7 @@ class Cost:
     bytes: float
     """Length of the encoded block, a trade."""
     redis_bytes: float
-    """Growth of the server's used_memory, a trade."""
+    """What the hash takes in the server's memory, a trade."""
     redis_us: float
     """Processor time of the server to store a trade and to send it once."""
     replace_us: float
@@ -145,24 +145,23 @@ def _microseconds(work: Callable[[Any], object], inputs: Sequence[object], runs:
 def _stored(blocks: Sequence[bytes], size: int) -> tuple[int, float]:
     """Store the blocks in one hash of a fresh server, and read them.
 
-    Returns the bytes that its memory has grown by and the processor time that it took, in seconds.
+    Returns the bytes of memory that they take and the processor time that it took, in seconds.
     """
     with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
-        before = _used(client)
+        before = _cpu_seconds(client)
         step = max(PAGE // size, 1)
         for start in range(0, len(blocks), step):
             numbered = dict(enumerate(blocks[start : start + step], start))
             client.hset("blocks", mapping={str(n): block for n, block in numbered.items()})
             client.hmget("blocks", [str(n) for n in numbered])
-        after = _used(client)
-    return int(after[0] - before[0]), after[1] - before[1]
+        cpu = _cpu_seconds(client) - before
+        held: Any = client.memory_usage("blocks", samples=0)
+    return int(held), cpu
 
 
-def _used(client: "redis.Redis") -> tuple[float, float]:
-    """Bytes of data, and seconds of processor time."""
-    info: Any = client.info()
-    held = info["used_memory"] - info["mem_clients_normal"]
-    return held, info["used_cpu_user"] + info["used_cpu_sys"]
+def _cpu_seconds(client: redis.Redis) -> float:
+    info: Any = client.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 def _table(costs: Sequence[Cost]) -> Table:

@@ -11,7 +11,7 @@ from engine.grid import Grid
 from engine.job import Job, Progress
 from loadtest.figures import MILLION, Measured
 from loadtest.machine import resident_bytes
-from loadtest.measure import Usage, usage
+from loadtest.measure import cpu_seconds, data_bytes
 from loadtest.processes import ProcessFailed, Watched, consumer, serving_since
 from producer.generate import batches
 from producer.load import Batch, load
@@ -56,65 +56,65 @@ class GridRun:
         Raises ProcessFailed if a consumer fails, or not every trade is priced.
         """
         trades = self.measured.trades
-        empty = await usage(self.grid.redis)
         with self.step(f"make and inject {trades:,} trades"):
-            book = await self._inject()
-        job = Job("stream", "synthetic", options={"task_duration": 0})
+            await self._inject()
+        book = await self._note_memory("trade")
         with self.step("submit"):
-            job, queued = await self._submit(job)
+            job = await self._submit(Job("stream", "synthetic", options={"task_duration": 0}))
+        await self._note_memory("queued")
         with self.step("stream, decode, settle"):
-            settled = await self._stream(job)
-        self._note_memory("trade", book, empty)
-        self._note_memory("queued", queued, empty)
-        self._note_memory("synthetic", settled, empty)
+            await self._stream(job)
+        await self._note_memory("synthetic")
         for algorithm in ("pvonly", "deltavega"):
             with self.step(f"results of {algorithm}"):
-                await self._weigh(algorithm, (book - empty).memory_bytes / trades)
+                await self._weigh(algorithm, book / trades)
         with self.step("a consumer's start"):
             await self._start_up()
 
-    async def _inject(self) -> Usage:
-        before = await usage(self.grid.redis)
+    async def _inject(self) -> None:
+        before = await cpu_seconds(self.grid.redis)
         began = time.perf_counter()
         await load(self.grid.cache, "default", self._made(), lambda _batch: None)
         seconds = time.perf_counter() - began
         self.measured.add("inject_seconds", seconds)
         self.measured.add("inject_rate", self.measured.trades / seconds)
-        return await self._note_cpu("inject", before)
+        await self._note_cpu("inject", before)
 
     def _made(self) -> Iterator[Batch]:
         return map(Batch, batches(0, 0, self.measured.trades, BATCH))
 
-    async def _submit(self, request: Job) -> tuple[Job, Usage]:
-        before = await usage(self.grid.redis)
+    async def _submit(self, request: Job) -> Job:
+        before = await cpu_seconds(self.grid.redis)
         began = time.perf_counter()
         submitted = await submit(self.grid, request)
         self.measured.add("submit_seconds", time.perf_counter() - began)
-        return submitted.job, await self._note_cpu("submit", before)
+        await self._note_cpu("submit", before)
+        return submitted.job
 
-    async def _stream(self, job: Job) -> Usage:
+    async def _stream(self, job: Job) -> None:
         """All is queued when the consumer comes: from then to the last settle."""
-        before = await usage(self.grid.redis)
+        before = await cpu_seconds(self.grid.redis)
         started = time.time()
         with consumer(self.url, self.folder / "stream.log") as process:
             since = await serving_since(process)
             self.measured.add("serving_seconds", since - started)
             done = await self._finished(job, process)
+            # The server's clock is this machine's.
             self.measured.add("stream_rate", self.measured.trades / (done.settled_at - since))
+            await self._note_cpu("stream", before)
             self._note_resident("consumer_mb", process)
-        return await self._note_cpu("stream", before)
 
     async def _weigh(self, algorithm: str, trade_bytes: float) -> None:
         """What a result of this algorithm weighs, on top of its trade."""
         count = min(self.measured.trades, PRICED)
-        before = await usage(self.grid.redis)
+        before = await data_bytes(self.grid.redis)
         request = Job(algorithm, algorithm, trades=f"0:{count}", paths=PRICED_PATHS)
         job = (await submit(self.grid, request)).job
         with consumer(self.url, self.folder / f"{algorithm}.log") as process:
             await self._finished(job, process)
             if algorithm == "deltavega":
                 self._note_resident("consumer_pricing_mb", process)
-        result_bytes = (await usage(self.grid.redis) - before).memory_bytes / count
+        result_bytes = (await data_bytes(self.grid.redis) - before) / count
         self.measured.add(f"redis_bytes_{algorithm}", trade_bytes + result_bytes)
 
     async def _start_up(self) -> None:
@@ -127,7 +127,6 @@ class GridRun:
         started = time.time()
         with consumer(self.url, self.folder / "first.log") as process:
             done = await self._finished(job, process)
-        # The server's clock is this machine's.
         self.measured.add("first_price_seconds", done.settled_at - started)
 
     async def _finished(self, job: Job, process: Watched) -> Progress:
@@ -136,14 +135,14 @@ class GridRun:
             raise ProcessFailed(f"not every trade of job {job.name} was priced: {done.report()}")
         return done
 
-    async def _note_cpu(self, what: str, before: Usage) -> Usage:
-        now = await usage(self.grid.redis)
-        seconds = (now - before).cpu_seconds
+    async def _note_cpu(self, what: str, before: float) -> None:
+        seconds = await cpu_seconds(self.grid.redis) - before
         self.measured.add(f"redis_cpu_{what}", seconds * MILLION / self.measured.trades)
-        return now
 
-    def _note_memory(self, what: str, now: Usage, empty: Usage) -> None:
-        self.measured.add(f"redis_bytes_{what}", (now - empty).memory_bytes / self.measured.trades)
+    async def _note_memory(self, what: str) -> int:
+        held = await data_bytes(self.grid.redis)
+        self.measured.add(f"redis_bytes_{what}", held / self.measured.trades)
+        return held
 
     def _note_resident(self, key: str, process: Watched) -> None:
         resident = resident_bytes(process.pid)

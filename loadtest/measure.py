@@ -1,4 +1,4 @@
-"""Numbers from several runs, and what a Redis server used between two moments."""
+"""Numbers from several runs, and what a Redis server uses."""
 
 import statistics
 from collections.abc import Sequence
@@ -22,24 +22,20 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a server had used at one moment."""
-
-    cpu_seconds: float
+async def cpu_seconds(redis: Redis) -> float:
     """Processor time of the server's process since it was started, user and system."""
-    memory_bytes: int
-    """What it has allocated, by its own count, without the buffers of its clients."""
-
-    def __sub__(self, before: Self) -> "Usage":
-        return Usage(self.cpu_seconds - before.cpu_seconds, self.memory_bytes - before.memory_bytes)
+    info = await redis.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
-async def usage(redis: Redis) -> Usage:
-    """Ask a server what it has used so far."""
-    info = await redis.info()
-    return Usage(
-        float(info["used_cpu_user"]) + float(info["used_cpu_sys"]),
-        # A client's buffers grow with its last pipeline and go when it goes: no part of the data.
-        int(info["used_memory"]) - int(info["mem_clients_normal"]),
-    )
+async def data_bytes(redis: Redis) -> int:
+    """What all keys of the server take in its memory, by its own count.
+
+    Not the growth of ``used_memory``: that has the buffers of clients in it, which are as large as
+    the last pipeline and shrink some seconds later.
+    """
+    total = 0
+    async for key in redis.scan_iter(count=1000):
+        # Every element: a sample of a few would be an estimate.
+        total += int(await redis.memory_usage(key, samples=0) or 0)
+    return total

@@ -33,7 +33,7 @@ from engine.errors import UsageError
 from producer import books
 from producer.book_views import Tally, in_words, pace, table
 from producer.generate import MAX_SEED, batches
-from producer.load import Batch
+from producer.load import Batch, gathered
 from producer.ndjson import Output, encode_trades, output_file
 from producer.options import TRADE_ID, book_option
 from producer.plan import Span
@@ -130,7 +130,7 @@ def inject(path: Path, faults_path: Path | None, book: str, address: Address, as
             count = len(batch.trades.ids) + len(batch.rejected)
             advance(count, _expected(tally.records, stream, size))
 
-        held = run_async(books.fill, address, book, read_trades(stream, name), stored)
+        held = run_async(books.fill, address, book, gathered(read_trades(stream, name)), stored)
         seconds = time.monotonic() - start
     tally.conclude()
     counts = {

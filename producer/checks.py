@@ -14,11 +14,11 @@ Numbered = tuple[int, Fields]
 """A record, and the number of its line."""
 
 
-def checked(records: Sequence[Numbered], unread: Sequence[Rejected] = ()) -> Batch:
+def checked(records: Sequence[Numbered], unread: Sequence[Rejected], size: int) -> Batch:
     """The good trades in the order of their records, and what is wrong with the others.
 
     Of a product that we do not know only the ID is checked, and that its numbers are finite.
-    ``unread`` are the lines among them that are no records.
+    ``unread`` are the lines among them that are no records, ``size`` is the bytes of all.
     """
     ids: list[Any] = [fields.get("id") for _, fields in records]
     trades = from_rows([fields for _, fields in records], ids)
@@ -33,7 +33,7 @@ def checked(records: Sequence[Numbered], unread: Sequence[Rejected] = ()) -> Bat
         Rejected(records[row][0], str(fault), fault.field, fault.value)
         for row, fault in faults.items()
     ]
-    return Batch(trades, tuple(sorted([*unread, *rejected], key=attrgetter("line"))))
+    return Batch(trades, tuple(sorted([*unread, *rejected], key=attrgetter("line"))), size)
 
 
 def _by_product(trades: Trades) -> Mapping[str | None, Sequence[int]]:

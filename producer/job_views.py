@@ -1,4 +1,7 @@
-"""How jobs look to a person: tables, and the bar while one waits. Command modules show them."""
+"""How jobs look to a person: tables, and the bar while one waits.
+
+Only command modules import this.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,13 +1,22 @@
 """Putting batches of trades into a book, while the next batch is being made."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import anyio
+import numpy as np
 from anyio import to_thread
 
-from engine.blocks import Trades
+from engine.blocks import Trades, joined
 from engine.cache import Cache
+from engine.ids import BLOCK_SIZE
+
+DENSE = 20
+"""Trades a block from which on it is not worth while to wait for more of them."""
+
+GATHERED_TRADES = 100_000
+GATHERED_BYTES = 64 << 20
+"""Scattered trades are stored when so many have been gathered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,50 @@ class Batch:
 
     trades: Trades
     rejected: tuple[Rejected, ...] = ()
+    size: int = 0
+    """The bytes it was read from."""
+
+
+def gathered(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Join batches whose trades lie scattered over many blocks.
+
+    A block is read and stored once for each batch with trades in it: a book in order of ID gains
+    nothing from larger batches, one in no order is loaded several times as fast.
+    """
+    parts: list[Batch] = []
+    for batch in batches:
+        if parts and not _fits(parts, batch):
+            yield _one(parts)
+            parts = []
+        parts.append(batch)
+        if not _scattered(batch.trades):
+            yield _one(parts)
+            parts = []
+    if parts:
+        yield _one(parts)
+
+
+def _scattered(trades: Trades) -> bool:
+    blocks = np.unique(np.asarray(trades.ids, dtype=np.int64) // BLOCK_SIZE)
+    return len(blocks) * DENSE > len(trades.ids)
+
+
+def _fits(parts: Sequence[Batch], batch: Batch) -> bool:
+    # Each field would be a column for all: only those with the same are joined.
+    same = parts[0].trades.columns.keys() == batch.trades.columns.keys()
+    return (
+        same
+        and sum(len(part.trades.ids) for part in parts) < GATHERED_TRADES
+        and sum(part.size for part in parts) < GATHERED_BYTES
+    )
+
+
+def _one(parts: Sequence[Batch]) -> Batch:
+    return Batch(
+        joined([part.trades for part in parts]),
+        tuple(rejected for part in parts for rejected in part.rejected),
+        sum(part.size for part in parts),
+    )
 
 
 async def load(
@@ -43,9 +96,12 @@ async def load(
     """
     batch = await to_thread.run_sync(next, batches, None)
     while batch is not None:
-        following = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(cache.upsert, book, batch.trades)
-            following = await to_thread.run_sync(next, batches, None)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(cache.upsert, book, batch.trades)
+                following = await to_thread.run_sync(next, batches, None)
+        except ExceptionGroup as failed:
+            # As itself, for those above who put the client's errors into words.
+            raise failed.exceptions[0] from None
         stored(batch)
         batch = following

@@ -145,7 +145,7 @@ def _batches(records: Iterator[_Record]) -> Iterator[Batch]:
         size += length
         full = len(rows) + len(rejected) >= BATCH_RECORDS
         if full or size >= BATCH_BYTES or len(names) >= BATCH_FIELDS:
-            yield checked(rows, rejected)
+            yield checked(rows, rejected, size)
             rows, rejected, size = [], [], 0
             names.clear()
-    yield checked(rows, rejected)
+    yield checked(rows, rejected, size)

@@ -1,4 +1,4 @@
-"""The frames between consumer and slot process: what goes in comes out, whatever the bytes (G10)."""
+"""The frames between consumer and slot process: what goes in comes out (G10)."""
 
 import io
 import struct

@@ -67,6 +67,11 @@ def test_new_trades_replace_old_ones_with_all_their_fields() -> None:
     ]
 
 
+def test_a_field_goes_with_the_last_trade_that_had_it() -> None:
+    block = Block([1], {"a": [10], "b": ["x"]})
+    assert list(merged(block, from_rows([{"a": 11}], [1])).columns) == ["a"]
+
+
 def test_a_block_without_one_of_its_trades() -> None:
     block = Block([1, 3], {"a": [10, 30]})
     assert rows_of(without(block, 1)) == [{"id": 3, "a": 30}]

@@ -44,7 +44,7 @@ def chunk(
 
 
 def price(pricer: Pricer, work: Chunk) -> list[Record]:
-    """The records of a chunk, checked for what holds of all: one for each ID, in order, as counted."""
+    """The records of a chunk, checked: one for each ID, in order, and as counted."""
     priced = price_chunk(pricer, work, lambda: 0.0)
     records = read(priced)
     assert [record["id"] for record in records] == work.ids.tolist()

@@ -1,6 +1,7 @@
 """The steps by which an entry is taken, leased, settled and given back, one by one."""
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import anyio
 import pytest
@@ -39,6 +40,11 @@ async def begin(grid: Grid) -> None:
     await grid.streams.ensure_groups([Lane.BULK])
 
 
+def raw(grid: Grid) -> Any:
+    """The client, without its types: most of its answers are unions of what cannot be."""
+    return grid.redis
+
+
 async def queue(grid: Grid, *ids: str) -> None:
     [standing] = await grid.jobs.standings(JOB)
     trades = len(ids)
@@ -69,7 +75,7 @@ async def reclaim(
 
 async def pending(grid: Grid) -> list[tuple[str, int]]:
     """Consumer and deliveries of each entry that is pending."""
-    found = await grid.redis.xpending_range(STREAM, keys.GROUP, "-", "+", 10_000)
+    found = await raw(grid).xpending_range(STREAM, keys.GROUP, "-", "+", 10_000)
     return [(entry["consumer"].decode(), entry["times_delivered"]) for entry in found]
 
 
@@ -82,9 +88,9 @@ async def test_settling_takes_effect_once(grid: Grid) -> None:
     entry = await one(grid)
     assert await settle(grid, priced(entry), priced(entry)) == [1, 0]
     assert await settle(grid, priced(entry)) == [0]
-    assert await grid.redis.hget(COUNTS, "priced") == b"3"
-    assert await grid.redis.hgetall(RESULTS) == {b"0": b'{"id":0}'}
-    assert await grid.redis.xlen(STREAM) == 0
+    assert await raw(grid).hget(COUNTS, "priced") == b"3"
+    assert await raw(grid).hgetall(RESULTS) == {b"0": b'{"id":0}'}
+    assert await raw(grid).xlen(STREAM) == 0
 
 
 @pytest.mark.parametrize("first", ["a", "b"])
@@ -96,7 +102,7 @@ async def test_of_two_that_priced_an_entry_the_first_settles_it(grid: Grid, firs
     assert theirs.attempts == 2
     order = [mine, theirs] if first == "a" else [theirs, mine]
     assert await settle(grid, *map(priced, order)) == [1, 0]
-    assert await grid.redis.hget(COUNTS, "priced") == b"3"
+    assert await raw(grid).hget(COUNTS, "priced") == b"3"
     assert await pending(grid) == []
 
 
@@ -106,9 +112,9 @@ async def test_settling_for_a_past_epoch_has_no_effect(grid: Grid, purpose: str)
     entry = await one(grid)
     await grid.jobs.fence(JOB, 0, "cancel" if purpose == "cancel" else "resume")
     assert await settle(grid, priced(entry)) == [-1]
-    assert not await grid.redis.exists(RESULTS)
-    assert await grid.redis.hget(COUNTS, "priced") is None
-    assert await grid.redis.xlen(STREAM) == 0
+    assert not await raw(grid).exists(RESULTS)
+    assert await raw(grid).hget(COUNTS, "priced") is None
+    assert await raw(grid).xlen(STREAM) == 0
     assert await settle(grid, priced(entry)) == [0]
 
 
@@ -116,14 +122,14 @@ async def test_results_of_one_block_stand_beside_each_other(grid: Grid) -> None:
     await queue(grid, "0", "1")
     first, second = await take(grid)
     await settle(grid, priced(first, {0: b"one"}), priced(second, {0: b"two", 1: b"three"}))
-    assert await grid.redis.hgetall(RESULTS) == {b"0": b"one\ntwo", b"1": b"three"}
+    assert await raw(grid).hgetall(RESULTS) == {b"0": b"one\ntwo", b"1": b"three"}
 
 
 async def test_results_are_forgotten_with_the_job_though_nothing_was_priced(grid: Grid) -> None:
     """G8: whoever refuses a job that cannot be read does not know when it expires."""
     entry = await one(grid)
     assert await settle(grid, Settlement(entry, 0, {0: b"refused"}, rejected=3)) == [1]
-    assert await grid.redis.pttl(RESULTS) == pytest.approx(await grid.redis.pttl(COUNTS), abs=5_000)
+    assert await raw(grid).pttl(RESULTS) == pytest.approx(await raw(grid).pttl(COUNTS), abs=5_000)
 
 
 async def test_a_full_server_takes_back_but_settles_nothing(fresh_server: FreshServer) -> None:
@@ -133,7 +139,7 @@ async def test_a_full_server_takes_back_but_settles_nothing(fresh_server: FreshS
         await begin(grid)
         await queue(grid, "0-2", "3-5")
         entry, other = await take(grid)
-        await grid.redis.config_set("maxmemory", "1")
+        await raw(grid).config_set("maxmemory", "1")
         [result] = await settle(grid, priced(entry))
         assert isinstance(result, OutOfMemoryError)
         assert len(await pending(grid)) == 2
@@ -142,8 +148,8 @@ async def test_a_full_server_takes_back_but_settles_nothing(fresh_server: FreshS
         assert len(await pending(grid)) == 2, "deleted though it could not be kept"
         await grid.streams.hand_back([other])
         assert len(await pending(grid)) == 1
-        await grid.redis.config_set("maxmemory", "0")
-        assert not await grid.redis.exists(RESULTS)
+        await raw(grid).config_set("maxmemory", "0")
+        assert not await raw(grid).exists(RESULTS)
         assert await settle(grid, priced(entry)) == [1]
         assert [e.ids for e in await take(grid)] == ["3-5"]
 
@@ -157,12 +163,12 @@ async def test_a_damaged_key_is_told_before_anything_is_written(
     """G2, G10: Redis does not roll back, so the entry would settle again and again."""
     entry = await one(grid)
     command, *rest = damage
-    await grid.redis.execute_command(command, key, *rest)
-    before = await grid.redis.dump(RESULTS), await grid.redis.dump(COUNTS)
+    await raw(grid).execute_command(command, key, *rest)
+    before = await raw(grid).dump(RESULTS), await raw(grid).dump(COUNTS)
     [result] = await settle(grid, priced(entry))
     assert isinstance(result, ResponseError)
     assert is_damage(result)
-    assert (await grid.redis.dump(RESULTS), await grid.redis.dump(COUNTS)) == before
+    assert (await raw(grid).dump(RESULTS), await raw(grid).dump(COUNTS)) == before
     assert await pending(grid) == [("a", 1)]
 
 
@@ -178,7 +184,7 @@ async def test_a_lost_entry_is_not_taken_back_by_renewing_it(grid: Grid) -> None
     await queue(grid, "0", "1", "2")
     kept, lost, settled = await take(grid)
     await reclaim(grid, "b")
-    await grid.redis.xclaim(STREAM, keys.GROUP, "a", 0, [kept.entry_id, settled.entry_id])
+    await raw(grid).xclaim(STREAM, keys.GROUP, "a", 0, [kept.entry_id, settled.entry_id])
     await settle(grid, priced(settled))
     gone = await grid.streams.renew("a", [kept, lost, settled])
     assert {entry.ids for entry in gone} == {"1", "2"}
@@ -192,7 +198,7 @@ async def test_renewing_keeps_an_entry_and_costs_no_attempt(grid: Grid) -> None:
     await anyio.sleep(0.02)
     assert await grid.streams.renew("a", [entry]) == []
     assert await pending(grid) == before
-    [now] = await grid.redis.xpending_range(STREAM, keys.GROUP, "-", "+", 1)
+    [now] = await raw(grid).xpending_range(STREAM, keys.GROUP, "-", "+", 1)
     assert now["time_since_delivered"] < 20
 
 
@@ -207,7 +213,7 @@ async def test_handing_back_happens_once_and_costs_no_attempt(grid: Grid) -> Non
 
 
 async def test_splitting_happens_once(grid: Grid) -> None:
-    """G2, G5: also when somebody else did it, or has settled it."""
+    """G2, G5: also when somebody else did it, or has settled it; and not for a past epoch."""
     entry = await one(grid)
     await grid.streams.replace(entry, ["0", "1-2"], 2)
     await grid.streams.replace(entry, ["0", "1-2"], 2)
@@ -215,27 +221,24 @@ async def test_splitting_happens_once(grid: Grid) -> None:
     assert [(half.ids, half.attempts) for half in halves] == [("0", 3), ("1-2", 3)]
     await settle(grid, *map(priced, halves))
     await grid.streams.replace(halves[0], ["0"], 2)
-    assert await grid.redis.xlen(STREAM) == 0
-
-
-async def test_a_cancelled_entry_is_not_queued_again(grid: Grid) -> None:
-    entry = await one(grid)
+    cancelled = await one(grid)
     await grid.jobs.fence(JOB, 0, "cancel")
-    await grid.streams.hand_back([entry])
-    assert await grid.redis.xlen(STREAM) == 0
+    await grid.streams.hand_back([cancelled])
+    assert await raw(grid).xlen(STREAM) == 0
 
 
 async def test_a_kept_cursor_gets_past_a_window_of_good_leases(grid: Grid) -> None:
     """G4, G6: 3000 entries of a living consumer before those of a dead one."""
     await queue(grid, *map(str, range(3010)))
     assert len(await take(grid, "dead", 3010)) == 3010
-    everything = await grid.redis.xrange(STREAM)
+    everything = await raw(grid).xrange(STREAM)
     living = [entry_id for entry_id, _ in everything[:3000]]
-    await grid.redis.xclaim(STREAM, keys.GROUP, "dead", 0, living, idle=3_600_000)
+    await raw(grid).xclaim(STREAM, keys.GROUP, "dead", 0, living, idle=3_600_000)
     await anyio.sleep(0.06)
-    await grid.redis.xclaim(STREAM, keys.GROUP, "living", 0, living, justid=True)
+    await raw(grid).xclaim(STREAM, keys.GROUP, "living", 0, living, justid=True)
 
-    cursor, found, calls = "0-0", [], 0
+    found: list[Entry | Unreadable] = []
+    cursor, calls = "0-0", 0
     while not found:
         cursor, found = await reclaim(grid, "b", lease_ms=50, cursor=cursor, count=20)
         calls += 1
@@ -250,7 +253,7 @@ async def test_nobody_leaves_with_entries_in_his_name(grid: Grid) -> None:
     entry = await one(grid)
 
     async def members() -> list[bytes]:
-        return [m["name"] for m in await grid.redis.xinfo_consumers(STREAM, keys.GROUP)]
+        return [m["name"] for m in await raw(grid).xinfo_consumers(STREAM, keys.GROUP)]
 
     await grid.streams.leave("a", [Lane.BULK])
     assert await members() == [b"a"]
@@ -259,24 +262,25 @@ async def test_nobody_leaves_with_entries_in_his_name(grid: Grid) -> None:
     assert await members() == []
 
 
-@given(st.dictionaries(st.binary(max_size=6), st.binary(max_size=20), min_size=1, max_size=4))
+names = st.binary(max_size=6).filter(lambda name: not name.startswith(b"_"))
+
+
+@given(st.dictionaries(names, st.binary(max_size=20), min_size=1, max_size=4))
+# Each example begins with a stream that the one before has emptied.
 @settings(
-    max_examples=25,
-    deadline=None,
-    # Each example begins with a stream that the one before has emptied.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_any_message_can_be_taken_and_put_aside(
     grid: Grid, fields: Mapping[bytes, bytes]
 ) -> None:
     """G10: kept as it came, with the reason."""
-    await grid.redis.xadd(STREAM, {**fields})
+    await raw(grid).xadd(STREAM, {**fields})
     [message] = await grid.streams.take("a", 0, [Lane.BULK], 10, None)
     assert isinstance(message, Unreadable)
     await grid.streams.put_aside(message)
     assert await pending(grid) == []
-    assert await grid.redis.xlen(STREAM) == 0
-    [(_, kept)] = await grid.redis.xrevrange(keys.unreadable(0), count=1)
+    assert await raw(grid).xlen(STREAM) == 0
+    [(_, kept)] = await raw(grid).xrevrange(keys.unreadable(0), count=1)
     assert kept.items() >= fields.items()
     assert kept[b"_why"] == message.reason.encode()
 
@@ -284,7 +288,7 @@ async def test_any_message_can_be_taken_and_put_aside(
 async def test_a_lost_group_is_made_again(grid: Grid) -> None:
     """G4: a server that has lost its data."""
     entry = await one(grid)
-    await grid.redis.flushall()
+    await raw(grid).flushall()
     assert await settle(grid, priced(entry)) == [0]
     assert await grid.streams.renew("a", [entry]) == [entry]
     assert await reclaim(grid, "a") == ("0-0", [])

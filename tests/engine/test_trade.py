@@ -29,7 +29,7 @@ GOOD: dict[str, object] = {
 
 TERMS = [*WARRANT.values(), ID, Term(Kind.NUMBER, low=0, high=1, above=True)]
 
-edges = st.sampled_from(
+edges: st.SearchStrategy[object] = st.sampled_from(
     [
         *(0, 1, -1, -0.0, 2**31, 2**31 + 1, 2**53, 2**53 + 1, 2**63, -(2**63) - 1, 10**400),
         *(math.nan, math.inf, -math.inf, True, None, [], {}, 100_001),

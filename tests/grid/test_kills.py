@@ -3,8 +3,11 @@
 import signal
 
 import pytest
+import redis
 
+from engine import keys
 from engine.job import Job
+from engine.roster import TIME_TO_LIVE
 from tests.processes import Consumer, Field, prices
 from tests.waiting import eventually, gone
 
@@ -75,7 +78,7 @@ def test_an_entry_that_takes_longer_than_its_lease_is_left_to_its_consumer(
     """G6: in a thread and in a process; nothing that is priced blocks the renewal."""
     field.fill(100)
     field.serve("--slots", "1", "--lease", "0.4", count=2)
-    job = field.submit(Job("night", algorithm, options={"seconds": 2.0}))
+    job = field.submit(Job("night", algorithm, options={"seconds": 1.5}))
     assert field.done(job).well
     assert {record["attempts"] for record in field.records(job)} == {1}
     assert not any(map(taken_over, field.consumers))
@@ -100,9 +103,15 @@ def test_the_roster_shows_who_lives_and_forgets_the_dead(field: Field) -> None:
     eventually(lambda: {p.name for p in field.living()} == names, what="three on the roster")
     leaving.end()
     killed.end(signal.SIGKILL)
-    assert killed.serving() in {p.name for p in field.living()}
-    [presence] = eventually(
-        lambda: found if len(found := field.living()) == 1 else [], 15, "the dead forgotten"
-    )
-    assert presence.name == staying.serving()
-    assert presence.pid == staying.pid
+    assert {p.name for p in field.living()} == {killed.serving(), staying.serving()}
+    with redis.Redis.from_url(field.url) as client:
+        key = keys.consumer(killed.serving())
+        assert 0 < client.ttl(key) <= TIME_TO_LIVE
+        client.pexpire(key, 1)
+        client.sadd(keys.consumers(), "nonsense", "string")
+        client.set(keys.consumer("nonsense"), "[1]")
+        client.hset(keys.consumer("string"), "x", "y")
+    eventually(lambda: len(field.living()) == 1, what="the dead forgotten")
+    [presence] = field.living()
+    assert (presence.name, presence.pid) == (staying.serving(), staying.pid)
+    assert (presence.lanes, presence.draining) == (["high", "bulk"], False)

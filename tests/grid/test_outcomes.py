@@ -11,7 +11,7 @@ from engine.blocks import Trades
 from engine.job import Job, Lane
 from producer.generate import generate
 from tests.processes import Field, field_at, prices, synthetic
-from tests.waiting import eventually
+from tests.waiting import eventually, gone
 
 
 def test_all_outcomes_add_up(field: Field) -> None:
@@ -68,7 +68,8 @@ def test_what_cannot_be_priced_at_all_is_rejected_with_its_reason(field: Field) 
     eventually(lambda: field.progress(damaged).counts.rejected == 250, what="a job rejected")
     assert field.done(shelfless).counts.rejected == 250
     [reason] = {record["reason"] for record in field.records(shelfless)}
-    assert reason.startswith("book other cannot be read: WRONGTYPE")
+    assert reason.startswith("book other cannot be read: ")
+    assert "WRONGTYPE" in reason
     assert field.done(field.submit(Job("after", "synthetic"))).well
 
 
@@ -87,7 +88,7 @@ def test_what_leads_to_damaged_counts_is_put_aside(field: Field) -> None:
         client.xadd(stream, {"nonsense": b"\xff"})
         job = field.submit(Job("good", "synthetic"))
         assert field.done(job).well
-        kept = [fields for _, fields in client.xrange(keys.unreadable(0))]  # type: ignore[union-attr]
+        kept = [fields for _, fields in client.xrange(keys.unreadable(0))]
     assert sorted(fields.get(b"job", b"-") for fields in kept) == [
         b"-",
         b"late",
@@ -111,6 +112,14 @@ def test_a_pricer_that_holds_the_gil_is_priced_in_a_process(field: Field) -> Non
     assert prices(records[:13] + records[14:]) == prices(expected[:13] + expected[14:])
     assert len(consumer.children()) == 2
     assert "and by hand" in consumer.log
+    # One that dies idle, for want of memory say, is no trade's fault.
+    slots = consumer.children()
+    for slot in slots:
+        slot.kill()
+    eventually(lambda: all(gone(slot.pid) for slot in slots), what="the end of the slot processes")
+    again = field.submit(Job("again", "tests.pricers:gil", seed=2))
+    assert field.done(again).counts.priced == 299
+    assert {record["attempts"] for record in field.records(again)} == {1}
     assert consumer.end() == 0
 
 
@@ -140,9 +149,9 @@ def test_a_higher_lane_goes_first(field: Field) -> None:
     eventually(lambda: field.ended(bulk) > 100, what="a job in full swing")
     high = field.submit(synthetic("high", lane=Lane.HIGH))
     before = field.ended(bulk)
-    assert field.done(high).well
-    # Ten a second for each trade in hand: two seconds of bulk, a hundred entries, were in hand.
-    assert field.ended(bulk) - before < 5 * 60
+    eventually(lambda: field.ended(high) == 1000, what="the high lane served")
+    # Two seconds of bulk, some 500 trades, were in hand: behind them it would have waited so long.
+    assert field.ended(bulk) - before < 250
     field.cancel(bulk)
 
 

@@ -16,10 +16,21 @@ import redis
 from engine import keys
 from engine.job import Job, Lane
 from tests.conftest import FreshServer
-from tests.processes import ROOT, Field, field_at, synthetic
+from tests.processes import ROOT, Consumer, Field, field_at, synthetic
 from tests.waiting import eventually
 
 LEASE = ("--lease", "1")
+
+
+def past(field: Field, job: Job, trades: int) -> None:
+    """Wait until more than so many trades of a job have ended."""
+    eventually(lambda: field.ended(job) > trades, what="a job in the middle")
+
+
+def waits(consumer: Consumer, times: int = 1) -> None:
+    """Wait until a consumer has found its server full."""
+    found = "cannot settle yet"
+    eventually(lambda: len(consumer.events(found)) >= times, what="a consumer that waits")
 
 
 def test_a_server_that_is_killed_and_comes_back(fresh_server: FreshServer, tmp_path: Path) -> None:
@@ -31,7 +42,7 @@ def test_a_server_that_is_killed_and_comes_back(fresh_server: FreshServer, tmp_p
         options = {"seconds": 0.02}
         job = field.submit(Job("night", "tests.pricers:sleepy", chunk=10, options=options))
         for share in (300, 900):
-            eventually(lambda share=share: field.ended(job) > share, what="a job in the middle")
+            past(field, job, share)
             server.kill()
             server.start()
         counts = field.done(job).counts
@@ -70,10 +81,7 @@ def test_a_server_that_is_full_for_a_while(fresh_server: FreshServer, tmp_path: 
         eventually(lambda: field.ended(good), what="a job in the middle")
         client.config_set("maxmemory", "1")
         for consumer in consumers:
-            eventually(
-                lambda consumer=consumer: len(consumer.events("cannot settle yet")) > 3,
-                what="a consumer that waits",
-            )
+            waits(consumer, times=4)
         client.config_set("maxmemory", "0")
         counts = field.done(good).counts
         assert counts.submitted == counts.priced == 4000
@@ -94,7 +102,7 @@ def test_it_leaves_a_full_server_at_once_with_all_handed_back(
         )
         eventually(lambda: field.ended(job), what="a job in the middle")
         client.config_set("maxmemory", "1")
-        eventually(lambda: consumer.events("cannot settle yet"), what="a consumer that waits")
+        waits(consumer)
         assert consumer.end() == 0
         client.config_set("maxmemory", "0")
         assert field.pending(consumer.serving()) == []
@@ -190,18 +198,16 @@ def test_what_it_cannot_start_with(
 def test_ctrl_c_while_it_starts(field: Field) -> None:
     """No traceback, whatever it was doing."""
     field.fill(1)
-    for number in range(4):
+    for number in range(3):
         consumer = field.start()
-        eventually(
-            lambda number=number, consumer=consumer: len(mapped(consumer.pid)) > 60 + 25 * number,
-            what="a consumer that has begun",
-        )
-        assert consumer.end(signal.SIGINT) in (0, 130)
+        has_mapped(consumer, 70 + 30 * number)
+        assert consumer.end(signal.SIGINT) in (0, 130, -signal.SIGINT)
 
 
-def mapped(pid: int) -> list[str]:
-    """The lines of what a process has mapped: they grow while it imports."""
-    try:
-        return Path(f"/proc/{pid}/maps").read_text().splitlines()
-    except ProcessLookupError:
-        return []
+def has_mapped(consumer: Consumer, files: int) -> None:
+    """Wait until a process has mapped so much: it grows while it imports."""
+
+    def mapped() -> bool:
+        return len(Path(f"/proc/{consumer.pid}/maps").read_text().splitlines()) > files
+
+    eventually(mapped, what="a consumer that has begun")

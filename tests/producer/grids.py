@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from itertools import count
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 from redis.asyncio.connection import AbstractConnection
@@ -36,6 +37,16 @@ Work = Callable[[Grid], Awaitable[object]]
 def reopened(url: str, partitions: int = 1) -> AbstractAsyncContextManager[Grid]:
     """Another connection to the grid at ``url``, which gets ``partitions`` if it is new."""
     return open_grid(Address.parse(url), partitions=partitions)
+
+
+def on_grid(url: str, work: Work) -> None:
+    """Do something to the grid at ``url``, in a test that is not async itself."""
+
+    async def main() -> None:
+        async with reopened(url) as grid:
+            await work(grid)
+
+    anyio.run(main)
 
 
 async def shelve(grid: Grid, ids: Ids = IDS, book: str = "default") -> None:

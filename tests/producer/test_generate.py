@@ -60,8 +60,7 @@ def test_this_book_stays_the_same_for_ever() -> None:
 def test_seeds_make_different_books(book: Trades) -> None:
     other = generate(8, 0, 1000)
     for name in set(book.columns) - set(CONSTANTS):
-        same = sum(map(np.equal, other.columns[name], book.columns[name][:1000]))
-        assert same < 10
+        assert len(set(other.columns[name]) & set(book.columns[name][:1000])) < 50
 
 
 @pytest.mark.parametrize(
@@ -116,8 +115,8 @@ def test_generated_trades_pass_the_check(book: Trades) -> None:
 
 def test_floats_have_twelve_decimals(book: Trades) -> None:
     for name in ("spot", "strike", "drift", "vol", "notional"):
-        column = book.columns[name][:5000]
-        assert list(column) == [round(value, 12) for value in column]
+        column = np.array(book.columns[name], dtype=float)
+        assert (column.round(12) == column).all()
 
 
 @given(st.integers(0, 700), st.integers(1, 700))

@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
 import orjson
 import pytest
 import redis
@@ -18,7 +18,7 @@ from azfinsim.cli import azfinsim
 from engine import keys
 from engine.edge import run_command
 from engine.grid import Grid
-from tests.producer.grids import IDS, Work, price, reopened, shelve
+from tests.producer.grids import IDS, on_grid, price, shelve
 from tests.waiting import eventually
 
 REPORT = [
@@ -27,11 +27,13 @@ REPORT = [
 ]
 
 
+@dataclass
 class Run:
     """What one command did."""
 
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
+    code: int
+    out: str
+    err: str
 
     @property
     def json(self) -> Any:
@@ -60,14 +62,6 @@ def job(
         return Run(ended.value.code, *capfd.readouterr())
 
     return command
-
-
-def on_grid(url: str, work: Work) -> None:
-    async def main() -> None:
-        async with reopened(url) as grid:
-            await work(grid)
-
-    anyio.run(main)
 
 
 def submitted(job: Command, *arguments: str) -> None:

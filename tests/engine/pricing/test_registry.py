@@ -36,7 +36,7 @@ def test_a_pricer_of_the_users_own_is_found() -> None:
 )
 def test_what_is_no_pricer_is_told(name: str, words: str) -> None:
     """G10."""
-    with pytest.raises(UsageError, match="^algorithm .*") as raised:
+    with pytest.raises(UsageError, match="algorithm") as raised:
         find(name)
     assert words in str(raised.value)
 
