@@ -18,8 +18,8 @@ def batch(ids: Sequence[int], value: int = 0, name: str = "a", size: int = 10) -
     return Batch(Trades(ids, {name: [value] * len(ids)}), (), size)
 
 
-def scattered(first: int, **more: int) -> Batch:
-    return batch(range(first, first + 50 * BLOCK_SIZE, BLOCK_SIZE), **more)
+def scattered(first: int) -> Batch:
+    return batch(range(first, first + 50 * BLOCK_SIZE, BLOCK_SIZE))
 
 
 def sizes(batches: Sequence[Batch]) -> list[int]:
@@ -27,7 +27,7 @@ def sizes(batches: Sequence[Batch]) -> list[int]:
 
 
 def test_batches_in_order_of_id_are_not_joined() -> None:
-    assert sizes([batch(range(0, 200)), batch(range(200, 400))]) == [200, 200]
+    assert sizes([batch(range(200)), batch(range(200, 400))]) == [200, 200]
 
 
 def test_scattered_batches_are_joined_with_all_that_is_told_of_them() -> None:
@@ -53,7 +53,7 @@ def test_no_more_is_gathered_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_later_batches_replace_trades_of_earlier_ones(grid: Grid) -> None:
     stored: list[int] = []
-    parts = [batch(range(0, 250), 1), batch(range(200, 300), 2), batch([3, 3], 3)]
+    parts = [batch(range(250), 1), batch(range(200, 300), 2), batch([3, 3], 3)]
     await load(grid.cache, "night", iter(parts), lambda each: stored.append(len(each.trades.ids)))
     assert stored == [250, 100, 2]
     found = [await grid.cache.trade("night", i) for i in (0, 3, 199, 200, 299)]
