@@ -8,7 +8,7 @@ import click
 import structlog
 from redis.exceptions import RedisError
 
-from consumer.drain import Drain, EndAtOnce, on_signals, on_stdin_closed
+from consumer.drain import Drain, EndAtOnce, on_signals
 from consumer.process import consume as serve_grid
 from consumer.settings import Settings, new_name
 from engine import logs
@@ -68,7 +68,6 @@ class _Lanes(click.ParamType[tuple[Lane, ...]]):
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
-@click.option("--until-stdin-closes", is_flag=True, help="Leave when standard input ends.")
 def consume(
     address: Address,
     lanes: tuple[Lane, ...],
@@ -79,7 +78,6 @@ def consume(
     drain_seconds: float,
     log_format: logs.LogFormat,
     log_level: str,
-    until_stdin_closes: bool,
 ) -> None:
     """Price what is queued until told to leave.
 
@@ -96,7 +94,7 @@ def consume(
         drain=drain_seconds,
         exit_when_idle=exit_when_idle,
     )
-    code = run_async(_run, address, settings, until_stdin_closes)
+    code = run_async(_run, address, settings)
     if code is not None:
         # A thread may still be pricing what was handed back or given up, and Python would wait
         # for it.
@@ -104,15 +102,13 @@ def consume(
         os._exit(code)
 
 
-async def _run(address: Address, settings: Settings, until_stdin_closes: bool) -> int | None:
+async def _run(address: Address, settings: Settings) -> int | None:
     """Serve the grid; returns an exit code if a slot could not be stopped."""
     drain = Drain()
     code: int | None = None
     try:
         async with open_grid(address) as grid, anyio.create_task_group() as watchers:
             watchers.start_soon(on_signals, drain)
-            if until_stdin_closes:
-                watchers.start_soon(on_stdin_closed, drain)
             code = None if await serve_grid(grid, settings, drain) else DONE
             watchers.cancel_scope.cancel()
     except* RedisError as group:

@@ -1,8 +1,6 @@
 """Drain: when a consumer leaves, and why (G7)."""
 
 import signal
-import sys
-from contextlib import suppress
 
 import anyio
 import structlog
@@ -41,14 +39,3 @@ async def on_signals(drain: Drain) -> None:
             if drain.begun:
                 raise EndAtOnce
             drain.begin(signal.Signals(number).name)
-
-
-async def on_stdin_closed(drain: Drain) -> None:
-    """Drain when standard input ends: whoever started us holds it, and is gone."""
-    while True:
-        # A file, /dev/null for one, is always readable, and refuses to be waited for.
-        with suppress(PermissionError):
-            await anyio.wait_readable(sys.stdin)
-        if not sys.stdin.buffer.read1(4096):  # type: ignore[union-attr]
-            drain.begin("its owner is gone")
-            return

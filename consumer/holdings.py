@@ -4,7 +4,7 @@ The one piece of state that the roles share. All of it is touched from the event
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -32,7 +32,7 @@ class Holdings:
         # Lane's members stand highest first.
         self._queues: dict[Lane, deque[Held]] = {lane: deque() for lane in Lane}
         self._closed = False
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._unfinished) + len(self._finished)
@@ -112,23 +112,38 @@ class Holdings:
         self._notify()
         return self.take_back(self.queued)
 
-    async def next(self) -> Held | None:
-        """The entry that has waited longest in the highest lane; None if no more will come."""
+    async def next(self, at_once: Callable[[int], int]) -> Sequence[Held]:
+        """The entries that have waited longest in the highest lane; none if no more will come.
+
+        ``at_once`` says how many of as many as wait; they are of one job.
+        """
         while True:
             for queue in self._queues.values():
                 if queue:
-                    return queue.popleft()
+                    return _first_of(queue, at_once(len(queue)))
             if self._closed:
-                return None
+                return []
             await self.change()
 
     async def change(self) -> None:
         """Wait until an entry comes or goes."""
+        if self._changed is None:
+            self._changed = anyio.Event()
         await self._changed.wait()
 
     def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        # Several times for each entry, and hardly ever is anybody waiting.
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+
+def _first_of(queue: deque[Held], count: int) -> Sequence[Held]:
+    """Take up to ``count`` entries of one job off the front of a queue."""
+    taken = [queue.popleft()]
+    while queue and len(taken) < count and queue[0].job == taken[0].job:
+        taken.append(queue.popleft())
+    return taken
 
 
 def _key(entry: Entry) -> tuple[str, str]:

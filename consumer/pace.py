@@ -6,6 +6,13 @@ from math import ceil
 MOST_TAKEN = 100
 """Entries taken in one read, so that their blocks are fetched in one go of a few megabytes."""
 
+MOST_TRADES = 40_000
+"""Trades to hold, which with their results are some ten megabytes."""
+
+QUICK = 0.005
+"""Seconds of work that a slot does in one go: many times what it costs to wake its thread, and few
+enough for a higher lane to wait."""
+
 WEIGHT = 0.2
 """Of the latest measurement in the moving average."""
 
@@ -15,18 +22,20 @@ SURPLUS = 4.0
 
 @dataclass(slots=True)
 class Pace:
-    """A moving average of how long a slot takes for an entry."""
+    """Moving averages of how long a slot takes for an entry, and how many trades it has."""
 
     slots: int
     prefetch: float
     seconds_per_entry: float | None = None
     """None until the first entry was measured."""
+    trades_per_entry: float = 1.0
 
-    def measured(self, seconds: float) -> None:
-        """Take in how long an entry took in its slot."""
+    def measured(self, seconds: float, trades: int) -> None:
+        """Take in how long an entry of so many trades took in its slot."""
         if self.seconds_per_entry is None:
-            self.seconds_per_entry = seconds
+            self.seconds_per_entry, self.trades_per_entry = seconds, trades
         self.seconds_per_entry += WEIGHT * (seconds - self.seconds_per_entry)
+        self.trades_per_entry += WEIGHT * (trades - self.trades_per_entry)
 
     def target(self) -> int:
         """How many entries to hold, those being priced included."""
@@ -34,9 +43,10 @@ class Pace:
             # Of unknown cost: it may be minutes.
             return self.slots
         ready = self.slots * self.prefetch / max(self.seconds_per_entry, 1e-6)
+        bearable = MOST_TRADES / max(self.trades_per_entry, 1.0)
         # An entry that takes longer than the prefetch needs none behind it: fetching the next
         # costs a millisecond, holding it may cost another consumer's idleness.
-        return self.slots + min(int(ready), 4 * MOST_TAKEN)
+        return self.slots + int(min(ready, bearable, 4 * MOST_TAKEN))
 
     def room(self, held: int) -> int:
         """How many entries to take now, 0 for none."""
@@ -45,6 +55,13 @@ class Pace:
         if target - held < target // 4:
             return 0
         return max(0, min(target - held, MOST_TAKEN))
+
+    def at_once(self, queued: int) -> int:
+        """How many of the entries that wait a slot takes in one go, its fair share at most."""
+        if self.seconds_per_entry is None:
+            return 1
+        quick = QUICK / max(self.seconds_per_entry, 1e-6)
+        return max(1, int(min(quick, queued / self.slots, MOST_TAKEN)))
 
     def reserve(self, held: int) -> int:
         """How many entries of dead consumers to take now, 0 for none.

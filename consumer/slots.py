@@ -1,7 +1,7 @@
-"""Slots: price what is held, one entry at a time each, off the event loop."""
+"""Slots: price what is held, off the event loop."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -13,51 +13,74 @@ from consumer.slot_process import ProcessDied, SlotProcess
 from engine import telemetry
 from engine.chunk import Priced, price_chunk
 from engine.entry import Settlement
+from engine.pricing.pricer import Pricer
 from engine.pricing.registry import find
 
 
 async def run(desk: Desk, limiter: CapacityLimiter) -> None:
     """One slot: price entries until there will be no more."""
     async with _own_process() as process:
-        while (held := await desk.holdings.next()) is not None:
-            began = anyio.current_time()
-            _note_wait(held)
+        while batch := await desk.holdings.next(desk.pace.at_once):
             telemetry.slots_busy.add(1)
             try:
-                outcome = await _price(held, process, limiter)
-            except ProcessDied as error:
-                await desk.retry(held, str(error))
-                continue
+                pricer = find(batch[0].job.algorithm)
+                if pricer.releases_gil:
+                    await _price_in_thread(desk, pricer, batch, limiter)
+                else:
+                    for held in batch:
+                        await _price_in_process(desk, process, held)
             finally:
                 telemetry.slots_busy.add(-1)
-            attributes = {"algorithm": held.job.algorithm, "lane": str(held.entry.lane)}
-            telemetry.price_seconds.record(outcome.seconds, attributes)
-            desk.pace.measured(anyio.current_time() - began)
-            desk.settle(
-                Settlement(
-                    held.entry,
-                    held.job.expires_at,
-                    outcome.records,
-                    priced=outcome.priced,
-                    rejected=outcome.rejected,
-                )
-            )
 
 
-async def _price(held: Held, process: SlotProcess, limiter: CapacityLimiter) -> Priced:
-    pricer = find(held.job.algorithm)
-    if not pricer.releases_gil:
-        return await process.price(held.job.algorithm, held.chunk)
+async def _price_in_thread(
+    desk: Desk, pricer: Pricer, batch: Sequence[Held], limiter: CapacityLimiter
+) -> None:
+    began = anyio.current_time()
     # Abandoned rather than waited for when the time to leave has come: no one can stop a thread.
-    return await to_thread.run_sync(
-        price_chunk, pricer, held.chunk, time.perf_counter, abandon_on_cancel=True, limiter=limiter
+    outcomes = await to_thread.run_sync(
+        _price_all, pricer, batch, abandon_on_cancel=True, limiter=limiter
+    )
+    seconds = (anyio.current_time() - began) / len(batch)
+    for held, outcome in zip(batch, outcomes, strict=True):
+        _finish(desk, held, outcome, seconds)
+
+
+def _price_all(pricer: Pricer, batch: Sequence[Held]) -> list[Priced]:
+    return [price_chunk(pricer, held.chunk, time.perf_counter) for held in batch]
+
+
+async def _price_in_process(desk: Desk, process: SlotProcess, held: Held) -> None:
+    began = anyio.current_time()
+    try:
+        outcome = await process.price(held.job.algorithm, held.chunk)
+    except ProcessDied as error:
+        await desk.retry(held, str(error))
+    else:
+        _finish(desk, held, outcome, anyio.current_time() - began)
+
+
+def _finish(desk: Desk, held: Held, outcome: Priced, seconds: float) -> None:
+    """Pass on what came of an entry that took its slot so many seconds."""
+    _note_times(held, outcome, seconds)
+    desk.pace.measured(seconds, len(held.chunk.ids))
+    desk.settle(
+        Settlement(
+            held.entry,
+            held.job.expires_at,
+            outcome.records,
+            priced=outcome.priced,
+            rejected=outcome.rejected,
+        )
     )
 
 
-def _note_wait(held: Held) -> None:
+def _note_times(held: Held, outcome: Priced, seconds: float) -> None:
+    attributes = {"algorithm": held.job.algorithm, "lane": str(held.entry.lane)}
+    telemetry.price_seconds.record(outcome.seconds, attributes)
     # The first half of a stream ID is the time at which the entry was queued, in ms.
-    waited = time.time() - int(held.entry.entry_id.partition("-")[0]) / 1000
-    telemetry.queue_seconds.record(max(waited, 0.0), {"lane": str(held.entry.lane)})
+    waited = time.time() - seconds - int(held.entry.entry_id.partition("-")[0]) / 1000
+    telemetry.queue_seconds.record(max(waited, 0.0), attributes)
 
 
 @asynccontextmanager

@@ -59,6 +59,9 @@ def parse_ids(text: str) -> Ids:
 
 def by_block(ids: Ids) -> Iterator[tuple[int, Ids]]:
     """Cut ascending IDs into their blocks, in order of block."""
+    if len(ids) and ids[0] // BLOCK_SIZE == ids[-1] // BLOCK_SIZE:  # as nearly always
+        yield int(ids[0]) // BLOCK_SIZE, ids
+        return
     blocks = ids // BLOCK_SIZE
     for part in np.split(ids, np.flatnonzero(np.diff(blocks)) + 1):
         if len(part):

@@ -17,7 +17,6 @@ from engine.outcome import Counts
 _CREATE, _FENCE = scripts.Script("create"), scripts.Script("fence")
 
 
-
 def first_epoch(job: Job) -> int:
     """The epoch in which a job is submitted: its time, since the name may have been another job's.
 

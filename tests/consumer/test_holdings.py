@@ -1,5 +1,7 @@
 """What a consumer holds: states of an entry, order, and nobody left waiting."""
 
+from dataclasses import replace
+
 import anyio
 import numpy as np
 import pytest
@@ -35,9 +37,12 @@ def holdings(*entries: Entry) -> Holdings:
     return made
 
 
+def one(_queued: int) -> int:
+    return 1
+
+
 async def next_of(made: Holdings) -> Held:
-    found = await made.next()
-    assert found is not None
+    [found] = await made.next(one)
     return found
 
 
@@ -46,6 +51,15 @@ async def test_higher_lanes_go_first_and_each_lane_in_turn() -> None:
     bulk, high = [entry(1), entry(2)], [entry(3, Lane.HIGH), entry(4, Lane.HIGH)]
     made = holdings(*bulk, *high)
     assert [(await next_of(made)).entry for _ in range(4)] == [*high, *bulk]
+
+
+async def test_a_slot_takes_several_of_one_job_and_lane() -> None:
+    """G8, G9: as many as it is told, and none that another job or lane asks for."""
+    made = holdings(entry(1), entry(2), entry(3), entry(4, Lane.HIGH))
+    other = held(entry(5))
+    made.add(replace(other, job=replace(other.job, name="day")))
+    taken = [[h.entry.entry_id for h in await made.next(lambda queued: queued)] for _ in range(3)]
+    assert taken == [["4-0"], ["1-0", "2-0", "3-0"], ["5-0"]]
 
 
 def test_the_end_of_the_lowest_lane_is_given_back_first() -> None:
@@ -96,8 +110,8 @@ async def test_each_entry_wakes_a_slot_and_the_end_wakes_all() -> None:
     seen: list[Entry] = []
 
     async def slot() -> None:
-        while (found := await made.next()) is not None:
-            seen.append(found.entry)
+        while found := await made.next(one):
+            seen.extend(held.entry for held in found)
             await checkpoint()
 
     entries = [entry(n) for n in range(50)]
@@ -120,7 +134,7 @@ async def test_a_slot_that_is_cancelled_takes_no_entry_with_it() -> None:
     made = Holdings()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as slots:
-            slots.start_soon(made.next)
+            slots.start_soon(made.next, one)
             await checkpoint()
             made.add(held(entry(1)))
             slots.cancel_scope.cancel()

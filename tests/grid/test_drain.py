@@ -1,8 +1,6 @@
 """Consumers that are told to leave (G5, G7)."""
 
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -90,26 +88,6 @@ def test_an_idle_consumer_waits_for_what_a_dead_one_holds(field: Field) -> None:
     heir.serving()
     eventually(lambda: heir.events("took over entries of a consumer that is gone"), what="an heir")
     field.cancel(job)
-
-
-@pytest.mark.parametrize("held_by", ["pipe", "file", "nobody"])
-def test_it_leaves_when_its_standard_input_ends(field: Field, held_by: str) -> None:
-    """Whoever has started it is gone, or was never there."""
-    if held_by == "pipe":
-        reading, writing = os.pipe()
-        consumer = field.start("--until-stdin-closes", stdin=reading)
-        os.close(reading)
-        consumer.serving()
-        assert not consumer.events("leaving")
-        os.write(writing, b"still here\n")
-        os.close(writing)
-    elif held_by == "file":
-        with open(__file__, "rb") as file:
-            consumer = field.start("--until-stdin-closes", stdin=file)
-    else:
-        consumer = field.start("--until-stdin-closes", stdin=subprocess.DEVNULL)
-    assert consumer.ended(20.0) == 0
-    assert consumer.events("leaving")[0]["reason"] == "its owner is gone"
 
 
 def test_it_leaves_though_the_server_is_gone(fresh_server: FreshServer, tmp_path: Path) -> None:
