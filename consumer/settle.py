@@ -9,10 +9,15 @@ from consumer.desk import Desk
 from consumer.patience import delay, passes, patiently
 from engine import telemetry
 from engine.entry import Settlement, unfit
+from engine.job import Lane
 from engine.streams import is_damage
 
 MOST_AT_ONCE = 100
 """Entries settled in one pipeline: a megabyte or two of records."""
+
+GATHER = 0.003
+"""Seconds in which others may join the first of a batch, unless somebody waits for it: with quick
+entries, most of what settling costs is spent once a batch."""
 
 log = structlog.get_logger()
 
@@ -21,6 +26,8 @@ async def run(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> No
     """Settle what comes until nothing more can come."""
     async for settlement in finished:
         batch = [settlement]
+        if settlement.entry.lane is not Lane.REALTIME:
+            await anyio.sleep(GATHER)
         while len(batch) < MOST_AT_ONCE:
             try:
                 batch.append(finished.receive_nowait())
