@@ -6,14 +6,13 @@ import sys
 import anyio
 import click
 import structlog
-from redis.exceptions import RedisError
 
 from consumer.drain import Drain, EndAtOnce, on_signals
 from consumer.process import consume as serve_grid
 from consumer.settings import Settings, new_name
 from engine import logs
-from engine.connection import Address, explain
-from engine.edge import DONE, INTERRUPTED, leaf, redis_option, run_async
+from engine.connection import Address
+from engine.edge import DONE, INTERRUPTED, redis_option, run_async
 from engine.grid import open_grid
 from engine.job import Lane
 from engine.machine import usable_cores
@@ -111,10 +110,6 @@ async def _run(address: Address, settings: Settings) -> int | None:
             watchers.start_soon(on_signals, drain)
             code = None if await serve_grid(grid, settings, drain) else DONE
             watchers.cancel_scope.cancel()
-    except* RedisError as group:
-        error = leaf(group)
-        assert isinstance(error, RedisError)
-        raise explain(error, address) from error
     except* EndAtOnce:
         structlog.get_logger().warning("ended at once: what was held comes back after its lease")
         code = INTERRUPTED

@@ -122,8 +122,9 @@ class Cache:
         trades = await self.count(book)
         pipe = self.redis.pipeline(transaction=False)
         for partition in range(self.partitions):
-            pipe.unlink(keys.blocks(partition, book))
-            pipe.unlink(keys.index(partition, book))
+            # Not pipe.unlink: in a cluster's pipeline that one sends by itself.
+            pipe.execute_command("UNLINK", keys.blocks(partition, book))
+            pipe.execute_command("UNLINK", keys.index(partition, book))
         pipe.srem(keys.books(), book)
         await pipe.execute()
         return trades

@@ -16,7 +16,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from engine.errors import ServerError, ServerFull, UsageError
+from engine.errors import ServerError, ServerFull, UsageError, leaf
 
 OLDEST = (6, 2)
 """The oldest Redis that has all we use: XAUTOCLAIM, XPENDING by idle time."""
@@ -98,8 +98,11 @@ async def open_redis(address: Address) -> AsyncIterator[Redis]:
         try:
             await _check_version(redis)
             yield redis
-        except RedisError as error:
-            raise explain(error, address) from error
+        except (RedisError, BaseExceptionGroup) as error:
+            cause = leaf(error)
+            if isinstance(cause, RedisError):
+                raise explain(cause, address) from error
+            raise
 
 
 async def _check_version(redis: Redis) -> None:

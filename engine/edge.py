@@ -28,7 +28,7 @@ from rich.progress import (
 from rich.text import Text
 
 from engine.connection import Address
-from engine.errors import AzfinsimError, ServerError, UsageError
+from engine.errors import AzfinsimError, ServerError, UsageError, leaf
 
 DONE, SHORT, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; INTERRUPTED is the shell's own for Ctrl-C."""
@@ -229,11 +229,3 @@ def _exit_code(error: BaseException) -> int:
             return cause.code if isinstance(cause.code, int) else SHORT
         case _:
             raise error
-
-
-def leaf(error: BaseException) -> BaseException:
-    """What really happened, where a task group has wrapped it."""
-    while isinstance(error, BaseExceptionGroup):
-        told = [e for e in error.exceptions if isinstance(leaf(e), AzfinsimError)]
-        error = (told or list(error.exceptions))[0]
-    return error

@@ -19,3 +19,11 @@ class ServerError(AzfinsimError):
 
 class ServerFull(ServerError):
     """The server has reached its ``maxmemory`` and takes no more writes."""
+
+
+def leaf(error: BaseException) -> BaseException:
+    """What really happened, where task groups have wrapped it: what can be told to a user first."""
+    while isinstance(error, BaseExceptionGroup):
+        told = [e for e in error.exceptions if isinstance(leaf(e), AzfinsimError)]
+        error = (told or list(error.exceptions))[0]
+    return error

@@ -76,12 +76,16 @@ class Jobs:
         spec = await self.redis.hget(keys.job(name), "spec")
         return Job.from_json(text(spec).encode()) if spec is not None else None
 
+    async def known(self, name: str) -> bool:
+        """Whether there is a job of this name."""
+        return bool(await self.redis.exists(keys.job(name)))
+
     async def names(self) -> list[str]:
         """The names of all jobs, latest first; forgets those that have expired."""
         names = [text(name) for name in await self.redis.zrevrange(keys.jobs(), 0, -1)]
         pipe = self.redis.pipeline(transaction=False)
         for name in names:
-            pipe.exists(keys.job(name))
+            pipe.hexists(keys.job(name), "spec")
         alive = await pipe.execute()
         gone = [name for name, there in zip(names, alive, strict=True) if not there]
         if gone:

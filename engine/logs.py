@@ -2,9 +2,23 @@
 
 import logging
 import sys
-from typing import Literal
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
+
+
+class _Forgiving:
+    """Standard error, whose reader may leave: that is no reason to stop pricing."""
+
+    def write(self, line: str) -> None:
+        with suppress(BrokenPipeError):
+            sys.stderr.write(line)
+
+    def flush(self) -> None:
+        with suppress(BrokenPipeError):
+            sys.stderr.flush()
+
 
 LogFormat = Literal["console", "json"]
 
@@ -25,6 +39,6 @@ def configure(log_format: LogFormat, level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Forgiving())),
         cache_logger_on_first_use=True,
     )

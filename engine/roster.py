@@ -51,7 +51,8 @@ class Roster:
     async def leave(self, name: str) -> None:
         """Take a consumer off the roster."""
         pipe = self.redis.pipeline(transaction=False)
-        pipe.delete(keys.consumer(name))
+        # Not pipe.delete: in a cluster's pipeline that one sends by itself.
+        pipe.execute_command("DEL", keys.consumer(name))
         pipe.srem(keys.consumers(), name)
         await pipe.execute()
 

@@ -92,16 +92,12 @@ async def load(
     """Store each batch and then call ``stored`` with it.
 
     One after the other, as a later batch may replace trades of an earlier one; but the next is made
-    in a thread meanwhile. Raises what ``batches`` raises, and the errors of the cache.
+    in a thread meanwhile. Raises what ``batches`` raises and the errors of the cache, in a group.
     """
     batch = await to_thread.run_sync(next, batches, None)
     while batch is not None:
-        try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(cache.upsert, book, batch.trades)
-                following = await to_thread.run_sync(next, batches, None)
-        except ExceptionGroup as failed:
-            # As itself, for those above who put the client's errors into words.
-            raise failed.exceptions[0] from None
+        async with anyio.create_task_group() as group:
+            group.start_soon(cache.upsert, book, batch.trades)
+            following = await to_thread.run_sync(next, batches, None)
         stored(batch)
         batch = following

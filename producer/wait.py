@@ -64,7 +64,7 @@ async def wait(
 
 
 async def _look(grid: Grid, job: Job) -> Look:
-    if await grid.jobs.get(job.name) is None:
+    if not await grid.jobs.known(job.name):
         raise ServerError(
             f"the server knows no job {job.name} any more: it has expired, or the server has lost "
             "its data"

@@ -20,6 +20,7 @@ from engine.edge import run_command
 from producer.generate import generate
 from producer.ndjson import encode_trades
 from tests.conftest import FreshServer
+from tests.waiting import eventually
 
 OLDER = Path(__file__).parent.parent / "data" / "older-trades-1000.gz"
 
@@ -251,11 +252,14 @@ def test_files_that_cannot_be_read_are_told(book: Command, tmp_path: Path) -> No
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_we_may_not_read_is_told(book: Command, tmp_path: Path) -> None:
-    path = tmp_path / "closed"
-    path.touch(mode=0)
-    assert "Permission denied" in book("inject", path).err
+def test_a_file_that_the_system_refuses_is_told(book: Command, tmp_path: Path) -> None:
+    path = tmp_path / "circle"
+    path.symlink_to(path)
+    run = book("inject", path)
+    assert (run.code, run.err) == (
+        2,
+        f"error: cannot read {path}: Too many levels of symbolic links\n",
+    )
 
 
 def test_a_file_that_breaks_off_goes_in_as_far_as_it_can_be_read(
@@ -374,6 +378,18 @@ def producer(*arguments: str, url: str, stdin: int | None = None) -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def test_a_server_that_dies_meanwhile_is_told(fresh_server: FreshServer) -> None:
+    server = fresh_server()
+    with producer("generate", "--count", "3000000", url=server.url) as made:
+        with redis.Redis.from_url(server.url) as client:
+            eventually(lambda: client.hlen(keys.blocks(0, "default")), what="the first blocks")
+        server.kill()
+        _, told = made.communicate(timeout=30)
+    assert made.returncode == 3
+    assert b"no Redis server answers at" in told
+    assert b"Traceback" not in told
 
 
 def test_as_a_process_it_writes_to_a_pipe_that_closes(redis_url: str) -> None:
