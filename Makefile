@@ -18,15 +18,17 @@ setup: .venv/.dev  ## make .venv with all that demo, test, lint and bench need
 .venv/.run: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "azfinsim needs Python 3.11, 3.12 or 3.13 with venv" \
 		"(Debian: apt install python3-venv), or say make PYTHON=/path/to/python"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) install --quiet --require-hashes -r requirements.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "installing into .venv what azfinsim needs to run"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 # And what tests it.
 .venv/.dev: .venv/.run requirements-dev.lock
-	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
-	touch $@
+	@echo "installing into .venv what its tests need"
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
 
 demo: .venv/.run  ## the main job: a million trades made, queued, priced and accounted for
 	$(BIN)/azfinsim demo $(ARGS)

@@ -164,17 +164,19 @@ async def _price(
 ) -> Summary:
     """Make the book, queue it, wait, and collect the results."""
     async with open_grid(address) as grid:
-        made = None
+        made = queued = None
         if resumed:
             await resume(grid, request)
         else:
             made = await _make_book(grid, plan)
+            began = await grid.jobs.now()
             request = (await submit(grid, request)).job
+            queued = await grid.jobs.now() - began
         with watching(plan.trades, lambda: fleet.living) as on_look:
             seen = await wait(grid, request, on_look=on_look)
         path = plan.folder / "results.ndjson.gz"
         pv_total = await _collect(grid, seen, path)
-        return Summary(seen, made, pv_total, path, plan.folder / "logs")
+        return Summary(seen, made, queued, pv_total, path, plan.folder / "logs")
 
 
 async def _make_book(grid: Grid, plan: Demo) -> float:

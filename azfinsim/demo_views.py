@@ -18,7 +18,8 @@ class Summary:
 
     seen: Progress
     making_seconds: float | None
-    """None if the book was there already."""
+    """None if the book was there already; likewise ``queueing_seconds``."""
+    queueing_seconds: float | None
     pv_total: float
     results: Path
     logs: Path
@@ -43,7 +44,7 @@ def watching(trades: int, consumers: Callable[[], int]) -> Iterator[Callable[[Lo
         def look(seen: Look) -> None:
             nonlocal shown
             counts = seen.progress.counts
-            status = f"backlog {counts.in_flight:,}, consumers {consumers()}"
+            status = f"backlog {counts.in_flight:,}, {consumers()} consumers"
             advance(counts.ended - shown, status=status)
             shown = counts.ended
 
@@ -64,7 +65,7 @@ def show_summary(summary: Summary) -> None:
         table.add_row(what, f"{trades:,}", rate, f"{seconds:,.1f}" if seconds else "")
 
     row("made and cached", counts.submitted, summary.making_seconds)
-    row("submitted", counts.submitted, None)
+    row("submitted", counts.submitted, summary.queueing_seconds)
     row("priced", counts.priced, seen.seconds)
     for outcome in ("rejected", "dead", "expired", "cancelled"):
         if count := getattr(counts, outcome):

@@ -18,13 +18,13 @@ import orjson
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from engine.connection import Address
@@ -126,6 +126,11 @@ class Advance(Protocol):
     def __call__(self, count: int, total: int | None = None, status: str = "") -> None: ...
 
 
+class _Count(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(_count(task), style="progress.download")
+
+
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -139,13 +144,14 @@ def progress(what: str, total: int | None) -> Iterator[Advance]:
     Where standard error is no terminal, long work writes a line every ``LINE_EVERY`` seconds.
     """
     bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None),  # what the others leave
+        _Count(Column(no_wrap=True)),
+        _Rate(Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[status]}", table_column=Column(no_wrap=True)),
         console=stderr,
+        expand=True,
         disable=not stderr.is_terminal,
     )
     with bar:
@@ -163,9 +169,14 @@ def progress(what: str, total: int | None) -> Iterator[Advance]:
 
 
 def _line(task: Task) -> str:
-    of = f" of {task.total:,.0f}" if task.total is not None else ""
     rate = f", {task.completed / task.elapsed:,.0f}/s" if task.elapsed else ""
-    return f"{task.description}: {task.completed:,.0f}{of}{rate} {task.fields['status']}".rstrip()
+    status = f", {task.fields['status']}" if task.fields["status"] else ""
+    return f"{task.description}: {_count(task)}{rate}{status}"
+
+
+def _count(task: Task) -> str:
+    of = f" of {task.total:,.0f}" if task.total is not None else ""
+    return f"{task.completed:,.0f}{of}"
 
 
 class LazyGroup(click.Group):
