@@ -8,10 +8,16 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 
 from engine.embedded import EmbeddedServer, ServerSettings
+
+# The same examples each time, so that CI fails for a change and not for a draw.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -143,7 +143,7 @@ def test_a_person_is_told_when_no_consumer_lives(terminal: io.StringIO) -> None:
         for _ in range(10):
             watch(look(priced=7))
     assert terminal.getvalue().count("start one with `azfinsim consume`") == 1
-    assert "7/100" in terminal.getvalue()
+    assert "7 of 100" in terminal.getvalue()
 
 
 def test_a_person_is_not_told_so_where_one_lives(terminal: io.StringIO) -> None:
