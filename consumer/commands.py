@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 import anyio
 import click
@@ -94,21 +95,21 @@ def consume(
         exit_when_idle=exit_when_idle,
     )
     code = run_async(_run, address, settings)
-    if code is not None:
-        # A thread may still be pricing what was handed back or given up, and Python would wait
-        # for it.
+    # A thread may still be pricing what was handed back, or importing a pricer, and Python would
+    # wait for it.
+    with suppress(OSError):
         sys.stderr.flush()
-        os._exit(code)
+    os._exit(code)
 
 
-async def _run(address: Address, settings: Settings) -> int | None:
-    """Serve the grid; returns an exit code if a slot could not be stopped."""
+async def _run(address: Address, settings: Settings) -> int:
+    """Serve the grid; returns the exit code."""
     drain = Drain()
-    code: int | None = None
+    code = DONE
     try:
         async with open_grid(address) as grid, anyio.create_task_group() as watchers:
             watchers.start_soon(on_signals, drain)
-            code = None if await serve_grid(grid, settings, drain) else DONE
+            await serve_grid(grid, settings, drain)
             watchers.cancel_scope.cancel()
     except* EndAtOnce:
         structlog.get_logger().warning("ended at once: what was held comes back after its lease")

@@ -1,8 +1,10 @@
 """The desk: what the roles of one consumer share."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import anyio
 import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -15,6 +17,10 @@ from consumer.settings import Settings
 from engine import telemetry
 from engine.entry import Entry, Settlement, Unreadable
 from engine.grid import Grid
+from engine.roster import Presence
+
+STEP_ASIDE = 0.25
+"""Seconds in which a consumer takes nothing, after it was given what it cannot price."""
 
 log = structlog.get_logger()
 
@@ -33,15 +39,45 @@ class Desk:
     priced: int = 0
     """Trades settled since the start."""
 
+    @property
+    def presence(self) -> Presence:
+        """What this consumer says of itself."""
+        return Presence(
+            self.settings.name,
+            [str(lane) for lane in self.settings.lanes],
+            self.settings.slots,
+            os.getpid(),
+            self.priced,
+            self.drain.begun,
+            dict(self.fetcher.lacking),
+        )
+
     async def accept(self, messages: Sequence[Entry | Unreadable]) -> None:
         """Let entries just taken, or taken over, wait for a slot."""
         # One in hand was taken over from ourselves, after the server was away for a lease.
         messages = [m for m in messages if isinstance(m, Unreadable) or m not in self.holdings]
+        arriving = [message for message in messages if isinstance(message, Entry)]
+        for entry in arriving:
+            self.holdings.arrive(entry)
         fetched = await patiently("fetch", self.fetcher.prepare, messages)
         for held in fetched.held:
             self.holdings.add(held)
         for settlement in fetched.settlements:
             self.settle(settlement)
+        kept = {*(h.entry for h in fetched.held), *(s.entry for s in fetched.settlements)}
+        for entry in arriving:
+            if entry not in kept and entry not in fetched.elsewhere:
+                self.holdings.let_go(entry)
+        if fetched.elsewhere:
+            await self._leave_to_others(fetched.elsewhere)
+
+    async def _leave_to_others(self, entries: Sequence[Entry]) -> None:
+        """Give back what this consumer has no pricer for, and give others time to take it."""
+        # Said first: where all lack it, the last to learn so rejects the trades.
+        await patiently("announce", self.grid.roster.announce, self.presence)
+        await self.hand_back(entries)
+        with anyio.move_on_after(STEP_ASIDE):
+            await self.drain.wait()
 
     def settle(self, settlement: Settlement) -> None:
         """Let an entry that has its outcome wait to be settled; it stays in hand until it is."""

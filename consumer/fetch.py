@@ -2,7 +2,7 @@
 that are not to be priced."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import structlog
 from anyio import to_thread
@@ -16,11 +16,14 @@ from engine.entry import Entry, Settlement, Unreadable, unfit
 from engine.errors import UsageError
 from engine.grid import Grid
 from engine.ids import Ids, by_block, parse_ids
-from engine.job import Job
+from engine.job import Job, Lane
 from engine.outcome import Outcome
 from engine.pricing.pricer import Request
 from engine.pricing.registry import find
 from engine.streams import is_damage
+
+DELIVERIES = 10
+"""After so many a chunk is split, and a single trade dead: what kills machines must end too."""
 
 Blocks = Mapping[int, bytes | None]
 """Block number -> its bytes, None for one that is not there."""
@@ -36,6 +39,8 @@ class Fetched:
     """To be priced."""
     settlements: Sequence[Settlement] = ()
     """Ended without being priced."""
+    elsewhere: Sequence[Entry] = ()
+    """To be left to others, who may have the pricer that is missing here."""
 
 
 @dataclass(slots=True)
@@ -43,8 +48,11 @@ class Fetcher:
     """Prepares entries for the slots."""
 
     grid: Grid
+    consumer: str
     attempts: int
-    """Deliveries after which a chunk is split and a single trade is dead."""
+    """Deaths of its process after which a chunk is split and a single trade is dead."""
+    lacking: dict[str, str] = field(default_factory=dict)
+    """Algorithms that cannot be had here, and why."""
 
     async def prepare(self, messages: Sequence[Entry | Unreadable]) -> Fetched:
         """Look up all that the pricing of these entries takes.
@@ -64,6 +72,7 @@ class Fetcher:
         return Fetched(
             [held for fetched in alone for held in fetched.held],
             [settlement for fetched in alone for settlement in fetched.settlements],
+            [entry for fetched in alone for entry in fetched.elsewhere],
         )
 
     async def _prepare(self, messages: Sequence[Entry | Unreadable]) -> Fetched:
@@ -79,47 +88,46 @@ class Fetcher:
             except ValueError as error:
                 aside.append((message, str(error)))
                 continue
-            verdict = judge(attempts=message.attempts, trades=len(ids), limit=self.attempts)
+            # A delivery proves no attempt: answers are lost, and consumers die of other causes.
+            verdict = judge(attempts=message.deliveries, trades=len(ids), limit=DELIVERIES)
             if verdict is Verdict.PRICE:
                 todo.append((message, ids))
             else:
-                reason = "whoever had it ended without an outcome"
-                settlements += await self._retire(
-                    message, ids, verdict, message.attempts - 1, reason
-                )
-        held, refused = await self._look_up(todo)
+                reason = f"whoever had it ended without an outcome, {DELIVERIES} times"
+                settlements += await self._retire(message, ids, verdict, message.spent, reason)
+        fetched = await self._look_up(todo)
         # Last, since this alone would happen twice if the rest had to be done again.
         for message, reason in aside:
             await self._put_aside(message, reason)
-        return Fetched(held, settlements + refused)
+        return replace(fetched, settlements=[*settlements, *fetched.settlements])
 
     async def after_death(self, held: Held, reason: str) -> Sequence[Settlement]:
         """Have another attempt made at an entry that has killed its process, or end it (G5)."""
-        attempts = held.entry.attempts
         ids = held.chunk.ids
-        verdict = judge(attempts=attempts + 1, trades=len(ids), limit=self.attempts)
-        return await self._retire(held.entry, ids, verdict, attempts, reason)
+        spent = held.entry.spent + 1
+        verdict = judge(attempts=spent + 1, trades=len(ids), limit=self.attempts)
+        if verdict is Verdict.SPLIT:
+            # A half has one attempt before it is split in turn.
+            spent = self.attempts - 1
+        return await self._retire(held.entry, ids, verdict, spent, reason)
 
     async def _retire(
-        self, entry: Entry, ids: Ids, verdict: Verdict, attempts: int, reason: str
+        self, entry: Entry, ids: Ids, verdict: Verdict, spent: int, reason: str
     ) -> Sequence[Settlement]:
-        """Replace an entry by others, or end its trade; ``attempts`` were made in vain."""
+        """Replace an entry by others that have so many attempts behind them, or end its trade."""
         streams = self.grid.streams
         log.warning("an attempt was in vain", job=entry.job, ids=entry.ids, reason=reason)
         match verdict:
             case Verdict.PRICE:
-                await streams.replace(entry, [entry.ids], attempts)
+                await streams.replace(entry, [entry.ids], spent)
             case Verdict.SPLIT:
-                # A half has one attempt before it is split in turn.
-                await streams.replace(entry, halves(ids), self.attempts - 1)
+                await streams.replace(entry, halves(ids), spent)
             case Verdict.BURY:
-                reason = f"given up after {attempts} attempts: {reason}"
+                reason = f"given up after {entry.attempts} attempts: {reason}"
                 return [_refused(entry, ids, Outcome.DEAD, reason)]
         return []
 
-    async def _look_up(
-        self, todo: Sequence[tuple[Entry, Ids]]
-    ) -> tuple[list[Held], list[Settlement]]:
+    async def _look_up(self, todo: Sequence[tuple[Entry, Ids]]) -> Fetched:
         epochs = await self.grid.jobs.epochs_of([(entry.partition, entry.job) for entry, _ in todo])
         current = [work for work, epoch in zip(todo, epochs, strict=True) if work[0].epoch == epoch]
         # The others were cancelled, resumed or expired since; settling one has no effect but to
@@ -129,25 +137,28 @@ class Fetcher:
             for (entry, _), epoch in zip(todo, epochs, strict=True)
             if entry.epoch != epoch
         ]
-        jobs = {name: await self._job(name) for name in {entry.job for entry, _ in current}}
+        jobs = {entry.job: entry.lane for entry, _ in current}
+        found = {name: await self._job(name, lane) for name, lane in jobs.items()}
+        elsewhere = [entry for entry, _ in current if found[entry.job] is None]
+        current = [work for work in current if found[work[0].job] is not None]
         numbers: dict[str, set[int]] = {}
         for entry, ids in current:
-            job = jobs[entry.job]
+            job = found[entry.job]
             if isinstance(job, Job):
                 numbers.setdefault(job.book, set()).update(number for number, _ in by_block(ids))
         books = {book: await self._blocks(book, wanted) for book, wanted in numbers.items()}
         held: list[Held] = []
         for entry, ids in current:
-            job = jobs[entry.job]
-            blocks = books[job.book] if isinstance(job, Job) else job
-            if isinstance(job, str) or isinstance(blocks, str):
-                settlements.append(_refused(entry, ids, Outcome.REJECTED, str(blocks)))
-            else:
+            job = found[entry.job]
+            blocks = books[job.book] if isinstance(job, Job) else str(job)
+            if isinstance(job, Job) and not isinstance(blocks, str):
                 held.append(_held(entry, ids, job, blocks))
-        return held, settlements
+            else:
+                settlements.append(_refused(entry, ids, Outcome.REJECTED, str(blocks)))
+        return Fetched(held, settlements, elsewhere)
 
-    async def _job(self, name: str) -> Job | str:
-        """A job that can be priced, or why it cannot.
+    async def _job(self, name: str, lane: Lane) -> Job | str | None:
+        """A job that can be priced, or why it cannot; None if another consumer may be able to.
 
         Asked for each time: a name may come to stand for another job.
         """
@@ -155,15 +166,24 @@ class Fetcher:
             job = await self.grid.jobs.get(name)
             if job is None:
                 return f"job {name} is not known"
-            # In a thread, since it imports what may be large.
-            await to_thread.run_sync(find, job.algorithm, abandon_on_cancel=True)
-        except UsageError as error:
-            return str(error)
         except (ValueError, ResponseError) as error:
             if not is_damage(error):
                 raise
             return f"job {name} cannot be read: {error}"
+        try:
+            # In a thread, since it imports what may be large.
+            await to_thread.run_sync(find, job.algorithm, abandon_on_cancel=True)
+        except UsageError as error:
+            return await self._without_pricer(job.algorithm, lane, str(error))
+        self.lacking.pop(job.algorithm, None)
         return job
+
+    async def _without_pricer(self, algorithm: str, lane: Lane, reason: str) -> str | None:
+        """Why a job is refused, unless there is somebody who may have its pricer: then None."""
+        log.error("no such pricer here", algorithm=algorithm, reason=reason)
+        self.lacking[algorithm] = reason
+        others = [each for each in await self.grid.roster.living() if each.name != self.consumer]
+        return None if any(each.may_price(algorithm, lane) for each in others) else reason
 
     async def _blocks(self, book: str, numbers: Iterable[int]) -> Blocks | str:
         """Blocks of a book, or why they cannot be had."""

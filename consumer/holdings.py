@@ -27,6 +27,7 @@ class Holdings:
     """The entries in hand, and the way to the slots of those that wait."""
 
     def __init__(self) -> None:
+        self._arriving: dict[tuple[str, str], Entry] = {}
         self._unfinished: dict[tuple[str, str], Held] = {}
         self._finished: dict[tuple[str, str], Entry] = {}
         # Lane's members stand highest first.
@@ -35,10 +36,11 @@ class Holdings:
         self._changed: anyio.Event | None = None
 
     def __len__(self) -> int:
-        return len(self._unfinished) + len(self._finished)
+        return len(self._arriving) + len(self._unfinished) + len(self._finished)
 
     def __contains__(self, entry: Entry) -> bool:
-        return _key(entry) in self._unfinished or _key(entry) in self._finished
+        key = _key(entry)
+        return key in self._arriving or key in self._unfinished or key in self._finished
 
     def of(self, lanes: Iterable[Lane]) -> int:
         """How many of the entries in hand are of these lanes."""
@@ -52,16 +54,21 @@ class Holdings:
 
     @property
     def entries(self) -> list[Entry]:
-        """All entries in hand, whether they wait, are priced or are settled."""
-        return [*(held.entry for held in self._unfinished.values()), *self._finished.values()]
+        """All entries in hand, whether they arrive, wait, are priced or are settled."""
+        return [*self.unfinished, *self._finished.values()]
 
     @property
     def unfinished(self) -> list[Entry]:
-        """Entries that wait for a slot or are in one."""
-        return [held.entry for held in self._unfinished.values()]
+        """Entries that arrive, wait for a slot or are in one."""
+        return [*self._arriving.values(), *(held.entry for held in self._unfinished.values())]
+
+    def arrive(self, entry: Entry) -> None:
+        """It was delivered, and is ours while its job and trades are looked up."""
+        self._arriving[_key(entry)] = entry
 
     def add(self, held: Held) -> None:
         """Take an entry in hand and let it wait for a slot; nothing if it is in hand already."""
+        self._arriving.pop(_key(held.entry), None)
         if held.entry not in self:
             self._unfinished[_key(held.entry)] = held
             self._queues[held.entry.lane].append(held)
@@ -69,14 +76,15 @@ class Holdings:
 
     def finish(self, entry: Entry) -> None:
         """All that is left is to tell the server: to settle it, or that it is given back."""
+        self._arriving.pop(_key(entry), None)
         self._unfinished.pop(_key(entry), None)
         self._finished[_key(entry)] = entry
         self._notify()
 
     def let_go(self, entry: Entry) -> None:
         """It is settled, given back or lost: forget it."""
-        self._unfinished.pop(_key(entry), None)
-        self._finished.pop(_key(entry), None)
+        for stage in (self._arriving, self._unfinished, self._finished):
+            stage.pop(_key(entry), None)
         self._notify()
 
     def lose(self, entries: Sequence[Entry]) -> int:
@@ -105,6 +113,15 @@ class Holdings:
         for entry in taken:
             self.finish(entry)
         return taken
+
+    def put_back(self, batch: Sequence[Held]) -> list[Entry]:
+        """Let entries wait on that a slot has not come to; returns those to be given back."""
+        if self._closed:
+            return [held.entry for held in batch]
+        for held in reversed(batch):
+            self._queues[held.entry.lane].appendleft(held)
+        self._notify()
+        return []
 
     def close(self) -> list[Entry]:
         """Let slots end when they are done; returns what still waited, to be given back."""

@@ -51,8 +51,9 @@ class Pace:
     def room(self, held: int) -> int:
         """How many entries to take now, 0 for none."""
         target = self.target()
-        # A quarter at a time: a read for each entry that is settled would cost more than it.
-        if target - held < target // 4:
+        # A quarter at a time: a read for each entry that is settled would cost more than it. But no
+        # slot is left idle.
+        if held >= self.slots and target - held < target // 4:
             return 0
         return max(0, min(target - held, MOST_TAKEN))
 

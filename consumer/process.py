@@ -24,11 +24,10 @@ LAST_WORDS = 3.0
 log = structlog.get_logger()
 
 
-async def consume(grid: Grid, settings: Settings, drain: Drain) -> bool:
+async def consume(grid: Grid, settings: Settings, drain: Drain) -> None:
     """Price until told to leave, then finish what is quick, hand back the rest and leave (G7).
 
-    Returns whether all slots came to their end; if not, a thread is still pricing what was handed
-    back, and only the end of the process stops it.
+    A thread may still be pricing what was handed back: only the end of the process stops it.
     """
     send, finished = anyio.create_memory_object_stream[Settlement](math.inf)
     desk = Desk(
@@ -37,15 +36,20 @@ async def consume(grid: Grid, settings: Settings, drain: Drain) -> bool:
         Holdings(),
         Pace(settings.slots, settings.prefetch),
         drain,
-        Fetcher(grid, settings.attempts),
+        Fetcher(grid, settings.name, settings.attempts),
         send,
     )
     await patiently("start", grid.streams.ensure_groups, settings.lanes)
-    log.info("serving", consumer=settings.name, lanes=list(settings.lanes), slots=settings.slots)
+    log.info(
+        "serving",
+        consumer=settings.name,
+        lanes=[str(lane) for lane in settings.lanes],
+        slots=settings.slots,
+    )
     async with anyio.create_task_group() as keepers:
         for keeper in (announce.run, lease.run):
             keepers.start_soon(keeper, desk)
-        all_ended = await _work(desk, finished)
+        await _work(desk, finished)
         keepers.cancel_scope.cancel()
     with anyio.move_on_after(LAST_WORDS) as scope:
         # What could not be settled in time, and what a full server takes back nevertheless.
@@ -55,22 +59,20 @@ async def consume(grid: Grid, settings: Settings, drain: Drain) -> bool:
     if scope.cancelled_caught:
         log.warning("the server does not answer: what is held comes back after its lease")
     log.info("left", consumer=settings.name, priced=desk.priced)
-    return all_ended
 
 
-async def _work(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> bool:
-    """Take, price and settle until drained; returns whether all slots came to their end."""
+async def _work(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> None:
+    """Take, price and settle until drained."""
     async with anyio.create_task_group() as settling:
         settling.start_soon(settle.run, desk, finished)
         async with desk.settlements:
-            all_ended = await _price(desk)
+            await _price(desk)
         # With the way to it closed, settling ends by itself, unless the server stays away.
         settling.cancel_scope.deadline = anyio.current_time() + LAST_WORDS
         await desk.hand_back(desk.holdings.unfinished)
-    return all_ended
 
 
-async def _price(desk: Desk) -> bool:
+async def _price(desk: Desk) -> None:
     """Take and price until drained, then give the slots their time to end."""
     limiter = CapacityLimiter(desk.settings.slots)
     async with anyio.create_task_group() as pricing:
@@ -82,4 +84,3 @@ async def _price(desk: Desk) -> bool:
             await desk.drain.wait()
             pricing.cancel_scope.deadline = anyio.current_time() + desk.settings.drain
         await desk.hand_back(desk.holdings.close())
-    return not desk.holdings.unfinished

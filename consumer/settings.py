@@ -28,7 +28,7 @@ class Settings:
     exit_when_idle: float | None = None
     """Leave after so long without work; None to stay."""
     attempts: int = 3
-    """Deliveries after which a chunk is split and a single trade is dead."""
+    """Deaths of its process after which a chunk is split and a single trade is dead."""
 
 
 def new_name() -> str:

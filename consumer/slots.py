@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, to_thread
 
 from consumer.desk import Desk
 from consumer.holdings import Held
+from consumer.pace import QUICK
 from consumer.slot_process import ProcessDied, SlotProcess
 from engine import telemetry
 from engine.chunk import Priced, price_chunk
@@ -24,11 +25,12 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
             telemetry.slots_busy.add(1)
             try:
                 pricer = find(batch[0].job.algorithm)
-                if pricer.releases_gil:
-                    await _price_in_thread(desk, pricer, batch, limiter)
-                else:
-                    for held in batch:
-                        await _price_in_process(desk, process, held)
+                # One that somebody had before, and did not end, may be what has killed him.
+                apart = [h for h in batch if not pricer.releases_gil or h.entry.attempts > 1]
+                for held in apart:
+                    await _price_in_process(desk, process, held)
+                if together := [held for held in batch if held not in apart]:
+                    await _price_in_thread(desk, pricer, together, limiter)
             finally:
                 telemetry.slots_busy.add(-1)
 
@@ -41,13 +43,21 @@ async def _price_in_thread(
     outcomes = await to_thread.run_sync(
         _price_all, pricer, batch, abandon_on_cancel=True, limiter=limiter
     )
-    seconds = (anyio.current_time() - began) / len(batch)
-    for held, outcome in zip(batch, outcomes, strict=True):
+    seconds = (anyio.current_time() - began) / len(outcomes)
+    for held, outcome in zip(batch, outcomes, strict=False):
         _finish(desk, held, outcome, seconds)
+    await desk.hand_back(desk.holdings.put_back(batch[len(outcomes) :]))
 
 
 def _price_all(pricer: Pricer, batch: Sequence[Held]) -> list[Priced]:
-    return [price_chunk(pricer, held.chunk, time.perf_counter) for held in batch]
+    """Price as many as are quick, at least one: those of a new job may turn out slow."""
+    outcomes: list[Priced] = []
+    end = time.perf_counter() + 2 * QUICK
+    for held in batch:
+        if outcomes and time.perf_counter() > end:
+            break
+        outcomes.append(price_chunk(pricer, held.chunk, time.perf_counter))
+    return outcomes
 
 
 async def _price_in_process(desk: Desk, process: SlotProcess, held: Held) -> None:

@@ -113,10 +113,10 @@ def _checked(pricer: Pricer, chunk: Chunk, trades: Trades, reasons: dict[int, st
         failing = fails(batch.ids, seed=chunk.request.seed, probability=chunk.failure)
         reasons |= dict.fromkeys(batch.ids[failing].tolist(), "failed on purpose (--failure)")
         batch = batch.at(~failing)
-    for term in batch.terms.values():
+    for column in (batch.ids, *batch.terms.values()):
         # A pricer that bumps its input in place and then raises would have its neighbours priced
         # on the bumped terms, trade by trade (G3).
-        term.setflags(write=False)
+        column.setflags(write=False)
     return batch
 
 

@@ -1,6 +1,7 @@
 """The roster: which consumers live, as they say themselves, in Redis."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Self
 
 import orjson
@@ -24,6 +25,12 @@ class Presence:
     priced: int = 0
     """Trades that it has settled since it started."""
     draining: bool = False
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """Algorithms that it was asked for and does not have, and why."""
+
+    def may_price(self, algorithm: str, lane: str) -> bool:
+        """Whether a job of this algorithm may hope for it."""
+        return lane in self.lanes and not self.draining and algorithm not in self.lacking
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:

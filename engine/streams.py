@@ -168,7 +168,7 @@ class Streams:
 
     async def hand_back(self, entries: Sequence[Entry]) -> None:
         """Give entries back unpriced, to be delivered to others at once; costs no attempt."""
-        calls = [_replace(entry, [entry.ids], entry.attempts - 1) for entry in entries]
+        calls = [_replace(entry, [entry.ids], entry.spent) for entry in entries]
         await self._replace_all(calls)
 
     async def replace(self, entry: Entry, parts: Sequence[str], spent: int) -> None:

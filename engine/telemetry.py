@@ -8,7 +8,7 @@ from opentelemetry import metrics
 _meter = metrics.get_meter("azfinsim")
 
 trades = _meter.create_counter(
-    "azfinsim.trades", unit="{trade}", description="Trades settled, by outcome, algorithm and lane"
+    "azfinsim.trades", unit="{trade}", description="Trades settled, by outcome and lane"
 )
 price_seconds = _meter.create_histogram(
     "azfinsim.price.duration", unit="s", description="Time in the pricer for a chunk"

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 from engine.errors import ServerError
 from engine.grid import Grid
 from engine.job import Job, Progress
+from engine.roster import Presence
 
 FIRST_PAUSE = 0.02
 """Seconds between the first looks, so that a short job is soon seen to be done."""
@@ -27,8 +28,8 @@ class Look:
     """What was seen at one moment."""
 
     progress: Progress
-    consumers: int
-    """How many live."""
+    consumers: Sequence[Presence]
+    """Those that live."""
 
 
 async def wait(
@@ -69,4 +70,4 @@ async def _look(grid: Grid, job: Job) -> Look:
             f"the server knows no job {job.name} any more: it has expired, or the server has lost "
             "its data"
         )
-    return Look(await grid.jobs.progress(job), len(await grid.roster.living()))
+    return Look(await grid.jobs.progress(job), await grid.roster.living())

@@ -45,7 +45,7 @@ class PvOnly:
         than one path, and for amounts too large for a float64.
         """
         terms, steps, paths = _kernel_arguments(batch, request)
-        sums = simulate_values(_seed(request), batch.ids, terms, steps, paths)
+        sums = simulate_values(_seed(request), np.array(batch.ids), terms, steps, paths)
         pv, se = _means_and_errors(sums[:, 0], _amounts(batch))
         return {"pv": pv, "se": se, "paths": paths}
 
@@ -61,7 +61,7 @@ class DeltaVega:
     def price(self, batch: Batch, request: Request) -> Figures:
         """Return ``pv, se, delta, delta_se, vega, vega_se`` and ``paths``; else as ``PvOnly``."""
         terms, steps, paths = _kernel_arguments(batch, request)
-        sums = simulate_greeks(_seed(request), batch.ids, terms, steps, paths)
+        sums = simulate_greeks(_seed(request), np.array(batch.ids), terms, steps, paths)
         amounts = _amounts(batch)
         pv, se = _means_and_errors(sums[:, 0], amounts)
         # x = log(spot / strike), so d/dspot is d/dx over spot.
