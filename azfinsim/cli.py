@@ -1,11 +1,10 @@
 """The ``azfinsim`` command, which mounts each room's commands."""
 
 from importlib.metadata import version
-from typing import NoReturn
 
 import click
 
-from engine.edge import LazyGroup, run_command
+from engine.edge import LazyGroup
 
 
 @click.group(
@@ -26,8 +25,3 @@ def azfinsim() -> None:
     `azfinsim demo` shows everything at once. Exit codes: 0 done; 1 done but short (rejected, dead,
     missing); 2 wrong usage; 3 a server cannot be reached or refuses.
     """
-
-
-def main() -> NoReturn:
-    """Run the command line."""
-    run_command(azfinsim, "azfinsim")

@@ -1,7 +1,9 @@
 """The command ``demo``: everything at once, on this machine, with a server of its own."""
 
+import os
+import signal
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,23 +15,20 @@ from azfinsim.demo_views import Summary, show_summary, watching
 from engine.connection import Address
 from engine.edge import DONE, SHORT, json_option, note, print_json, progress, run_async
 from engine.embedded import EmbeddedServer, ServerSettings
-from engine.errors import UsageError
+from engine.errors import ServerError, UsageError
 from engine.grid import Grid, open_grid
 from engine.job import Job, Progress
 from engine.machine import usable_cores
 from infra.fleet import Fleet, FleetSettings
-from producer.generate import batches
-from producer.job_options import request_of
+from producer.generate import AT_ONCE, MAX_SEED, batches
+from producer.job_options import Amount, request_of
 from producer.load import Batch, load
 from producer.ndjson import output_file
 from producer.result_files import ndjson
 from producer.results import results
 from producer.resume import resume
 from producer.submit import find, submit
-from producer.wait import wait
-
-GENERATED_AT_ONCE = 2_000
-"""Trades."""
+from producer.wait import Look, wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +44,25 @@ class Demo:
 
 
 @click.command()
-@click.option("--trades", type=click.IntRange(1), default=1_000_000, help="Size of the book.")
+@click.option(
+    "--trades", type=click.IntRange(1, 100_000_000), default=1_000_000, help="Size of the book."
+)
 @click.option("--algorithm", default="pvonly", help="pvonly, deltavega, synthetic, or yours.")
 @click.option(
     "--consumers", type=click.IntRange(1, 256), help="Consumer processes.  [default: usable cores]"
 )
 @click.option(
     "--paths",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 2**31),
     help="Paths for each trade.  [default: as many as take about two minutes]",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the book and of the prices.")
+@click.option(
+    "--seed", type=click.IntRange(0, MAX_SEED), default=0, help="Of the book and of the prices."
+)
 @click.option("--chunk", type=click.IntRange(1, 10_000), default=100, help="Trades an entry.")
-@click.option("--failure", type=click.FloatRange(0, 1), default=0.0, help="Fail trades on purpose.")
-@click.option("--task-duration", type=click.FloatRange(0), metavar="MS", help="For synthetic.")
-@click.option("--mem-usage", type=click.FloatRange(0), metavar="MB", help="For synthetic.")
+@click.option("--failure", type=Amount(0, 1), default=0.0, help="Fail trades on purpose.")
+@click.option("--task-duration", type=Amount(0), metavar="MS", help="For synthetic.")
+@click.option("--mem-usage", type=Amount(0), metavar="MB", help="For synthetic.")
 @click.option(
     "--dir",
     "folder",
@@ -84,6 +87,8 @@ def demo(
     Starts a server and consumers of its own; Ctrl-C ends them all. Exit code 1 if a trade was not
     priced.
     """
+    # As Ctrl-C, which ends what was started in its order.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     plan = Demo(trades, seed, consumers or usable_cores(), folder, {**asked, "paths": paths})
     try:
         summary = _run(plan, keep)
@@ -115,7 +120,9 @@ def _run(plan: Demo, keep: bool) -> Summary:
             request = _request(plan)
         else:
             request = job
-            note(f"going on with job {job.name}")
+            note(f"going on with job {job.name} as it was begun, whatever is asked for now")
+            first_count = str(job.trades).split(":")
+            plan = replace(plan, trades=int(first_count[-1]))
         note(
             f"{plan.trades:,} trades, {request.algorithm}"
             + (f", {request.paths:,} paths each" if request.paths else "")
@@ -172,8 +179,14 @@ async def _price(
             began = await grid.jobs.now()
             request = (await submit(grid, request)).job
             queued = await grid.jobs.now() - began
-        with watching(plan.trades, lambda: fleet.living) as on_look:
-            seen = await wait(grid, request, on_look=on_look)
+        with watching(plan.trades, lambda: fleet.living) as show:
+
+            def look(seen: Look) -> None:
+                show(seen)
+                if not fleet.living and not seen.progress.ended:
+                    raise ServerError(f"all consumers have ended: {plan.folder / 'logs'} says why")
+
+            seen = await wait(grid, request, on_look=look)
         path = plan.folder / "results.ndjson.gz"
         pv_total = await _collect(grid, seen, path)
         return Summary(seen, made, queued, pv_total, path, plan.folder / "logs")
@@ -186,7 +199,7 @@ async def _make_book(grid: Grid, plan: Demo) -> float:
         await load(
             grid.cache,
             "default",
-            map(Batch, batches(plan.seed, 0, plan.trades, GENERATED_AT_ONCE)),
+            map(Batch, batches(plan.seed, 0, plan.trades, AT_ONCE)),
             lambda batch: advance(len(batch.trades.ids)),
         )
     return await grid.jobs.now() - began

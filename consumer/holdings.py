@@ -129,15 +129,15 @@ class Holdings:
         self._notify()
         return self.take_back(self.queued)
 
-    async def next(self, at_once: Callable[[int], int]) -> Sequence[Held]:
+    async def next(self, at_once: Callable[[int, str], int]) -> Sequence[Held]:
         """The entries that have waited longest in the highest lane; none if no more will come.
 
-        ``at_once`` says how many of as many as wait; they are of one job.
+        ``at_once`` says how many of as many as wait of a job.
         """
         while True:
             for queue in self._queues.values():
                 if queue:
-                    return _first_of(queue, at_once(len(queue)))
+                    return _first_of(queue, at_once(len(queue), queue[0].job.name))
             if self._closed:
                 return []
             await self.change()

@@ -29,9 +29,12 @@ class Pace:
     seconds_per_entry: float | None = None
     """None until the first entry was measured."""
     trades_per_entry: float = 1.0
+    latest_job: str | None = None
+    """The job that was measured last."""
 
-    def measured(self, seconds: float, trades: int) -> None:
-        """Take in how long an entry of so many trades took in its slot."""
+    def measured(self, seconds: float, trades: int, job: str) -> None:
+        """Take in how long an entry of a job, of so many trades, took in its slot."""
+        self.latest_job = job
         if self.seconds_per_entry is None:
             self.seconds_per_entry, self.trades_per_entry = seconds, trades
         self.seconds_per_entry += WEIGHT * (seconds - self.seconds_per_entry)
@@ -57,9 +60,12 @@ class Pace:
             return 0
         return max(0, min(target - held, MOST_TAKEN))
 
-    def at_once(self, queued: int) -> int:
-        """How many of the entries that wait a slot takes in one go, its fair share at most."""
-        if self.seconds_per_entry is None:
+    def at_once(self, queued: int, job: str) -> int:
+        """How many of a job's entries that wait a slot takes in one go, its fair share at most.
+
+        One, until one of the same job was measured: others may have been quicker.
+        """
+        if self.seconds_per_entry is None or self.latest_job != job:
             return 1
         quick = QUICK / max(self.seconds_per_entry, 1e-6)
         return max(1, int(min(quick, queued / self.slots, MOST_TAKEN)))

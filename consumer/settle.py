@@ -6,8 +6,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from redis.exceptions import OutOfMemoryError
 
 from consumer.desk import Desk
-from consumer.patience import delay, passes, patiently
+from consumer.patience import delay, patiently
 from engine import telemetry
+from engine.connection import passes
 from engine.entry import Settlement, unfit
 from engine.job import Lane
 from engine.streams import is_damage

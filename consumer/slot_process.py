@@ -1,5 +1,6 @@
 """A slot's own process, for pricers that hold the GIL: it may be killed, and replaced, at will."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,11 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from consumer.frames import LENGTH, pack, read_priced, work_parts
 from engine.chunk import Chunk, Priced
 
-PROGRAM = (sys.executable, "-m", "consumer.slot_child")
+PROGRAM = (sys.executable, "-P", "-m", "consumer.slot_child")
+
+
+ENDING = 1.0
+"""Seconds that a process has to end after its pipes."""
 
 
 class ProcessDied(Exception):
@@ -40,7 +45,9 @@ class SlotProcess:
             await self._process.stdin.send(pack(work_parts(algorithm, chunk)))
             return read_priced(await self._receive())
         except (anyio.BrokenResourceError, anyio.IncompleteRead, anyio.EndOfStream) as error:
-            code = await self._process.wait()
+            with anyio.move_on_after(ENDING):  # It may have closed its pipes and live on.
+                await self._process.wait()
+            code = self._process.returncode
             await self.stop()
             raise ProcessDied(f"the pricer's process {_told(code)}") from error
         except (ValueError, TypeError, KeyError) as error:
@@ -61,7 +68,9 @@ class SlotProcess:
 
     async def _start(self) -> None:
         # Its own session: Ctrl-C in the terminal is for the consumer, which lets it finish.
-        self._process = await anyio.open_process(PROGRAM, stderr=None, start_new_session=True)
+        self._process = await anyio.open_process(
+            PROGRAM, stderr=None, start_new_session=True, env=_environment()
+        )
         assert self._process.stdout is not None
         self._answers = BufferedByteReceiveStream(self._process.stdout)
 
@@ -75,8 +84,15 @@ class SlotProcess:
         ]
 
 
-def _told(code: int) -> str:
-    """An exit code in words."""
+def _environment() -> dict[str, str]:
+    """This process's own, with all that it can import."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+
+
+def _told(code: int | None) -> str:
+    """An exit code in words, None for a process that had to be killed."""
+    if code is None:
+        return "has closed its pipes"
     if code >= 0:
         return f"ended with exit code {code}"
     return f"was killed by {signal.Signals(-code).name}"

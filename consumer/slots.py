@@ -73,7 +73,7 @@ async def _price_in_process(desk: Desk, process: SlotProcess, held: Held) -> Non
 def _finish(desk: Desk, held: Held, outcome: Priced, seconds: float) -> None:
     """Pass on what came of an entry that took its slot so many seconds."""
     _note_times(held, outcome, seconds)
-    desk.pace.measured(seconds, len(held.chunk.ids))
+    desk.pace.measured(seconds, len(held.chunk.ids), held.job.name)
     desk.settle(
         Settlement(
             held.entry,

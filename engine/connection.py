@@ -1,5 +1,6 @@
 """Reaching a Redis server: its address, what it must be able to do, and its errors in our words."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,17 +10,47 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
     AuthenticationError,
+    ClusterDownError,
     ConnectionError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
     RedisError,
+    ResponseError,
     TimeoutError,
+    TryAgainError,
 )
 
 from engine.errors import ServerError, ServerFull, UsageError, leaf
 
 OLDEST = (6, 2)
 """The oldest Redis that has all we use: XAUTOCLAIM, XPENDING by idle time."""
+
+_OPTIONS = frozenset(
+    {"cluster", "db", "username", "password", "protocol", "client_name", "health_check_interval"}
+    | {"socket_timeout", "socket_connect_timeout", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+)
+"""What a URL may ask for; nothing among it turns the verification of certificates off."""
+
+_PASSING = (
+    ConnectionError,
+    TimeoutError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterDownError,
+    TryAgainError,
+    NoScriptError,
+    # All nodes are away, or the one that has a slot.
+    RedisClusterException,
+)
+
+# Codes that the client has no class for, or does not see since Redis 6.2 puts its own words before
+# what a command within a script was answered.
+_PASSING_CODES = re.compile(
+    r"\b(OOM|READONLY|LOADING|BUSY|MISCONF|MASTERDOWN|NOREPLICAS|UNBLOCKED|CLUSTERDOWN|TRYAGAIN)\b"
+)
 
 SOCKET_TIMEOUT = 5.0
 """Seconds without an answer after which a connection is given up. Blocking reads are shorter."""
@@ -40,8 +71,12 @@ class Address:
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:
-            raise UsageError(f"the Redis URL is not a URL: {error}") from None
+        except ValueError:
+            # Not in its words: they quote what may be a piece of the password.
+            raise UsageError(
+                "the Redis URL is not a URL: must be redis://USER:PASSWORD@HOST:PORT/NUMBER, a "
+                "password percent-encoded (/ as %2F, # as %23, ? as %3F)"
+            ) from None
         if parts.scheme not in ("redis", "rediss", "unix"):
             raise UsageError(
                 f"the Redis URL begins with {parts.scheme + '://' if parts.scheme else 'nothing'}: "
@@ -49,7 +84,21 @@ class Address:
             )
         if port == 0 or (parts.scheme == "unix" and not parts.path):
             raise UsageError("the Redis URL names no port or path: must be redis://HOST:PORT …")
-        return cls(url)
+        if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
+            raise UsageError(
+                "the Redis URL has a path that is no number of a database: must be as in "
+                "redis://HOST:PORT/0, a password percent-encoded (/ as %2F)"
+            )
+        address = cls(url)
+        unknown = {name for name, _ in parse_qsl(parts.query)} - _OPTIONS
+        if unknown:
+            raise UsageError(
+                f"the Redis URL has the option {min(unknown)[:40]!r}: must be of "
+                f"{', '.join(sorted(_OPTIONS))}"
+            )
+        if address.cluster and parts.scheme == "unix":
+            raise UsageError("a cluster has no unix socket: must be redis:// or rediss://")
+        return address
 
     @property
     def cluster(self) -> bool:
@@ -66,7 +115,8 @@ class Address:
 
     @property
     def has_password(self) -> bool:
-        return urlsplit(self.url).password is not None
+        parts = urlsplit(self.url)
+        return parts.password is not None or "password" in dict(parse_qsl(parts.query))
 
     def __str__(self) -> str:
         parts = urlsplit(self.url)
@@ -98,9 +148,9 @@ async def open_redis(address: Address) -> AsyncIterator[Redis]:
         try:
             await _check_version(redis)
             yield redis
-        except (RedisError, BaseExceptionGroup) as error:
+        except (RedisError, RedisClusterException, BaseExceptionGroup) as error:
             cause = leaf(error)
-            if isinstance(cause, RedisError):
+            if isinstance(cause, RedisError | RedisClusterException):
                 raise explain(cause, address) from error
             raise
 
@@ -125,7 +175,14 @@ def text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def explain(error: RedisError, address: Address) -> ServerError:
+def passes(error: object) -> bool:
+    """Whether this is an error that ends by itself or by a person's help: worth waiting for."""
+    if isinstance(error, _PASSING):
+        return True
+    return isinstance(error, ResponseError) and bool(_PASSING_CODES.search(str(error)))
+
+
+def explain(error: RedisError | RedisClusterException, address: Address) -> ServerError:
     """Put a client's error into words for the user."""
     match error:
         case OutOfMemoryError():
@@ -135,7 +192,7 @@ def explain(error: RedisError, address: Address) -> ServerError:
             )
         case AuthenticationError() | NoPermissionError():
             return ServerError(f"the Redis server at {address} refuses: {error}")
-        case ConnectionError() | TimeoutError():
+        case ConnectionError() | TimeoutError() | RedisClusterException():
             return ServerError(
                 f"no Redis server answers at {address}: {str(error).rstrip('.')}. "
                 "Start one with `azfinsim serve`, "

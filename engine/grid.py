@@ -45,18 +45,17 @@ async def open_grid(address: Address, *, partitions: int = 1) -> AsyncIterator[G
             await redis.hsetnx(keys.grid(), "format", FORMAT)
             await redis.hsetnx(keys.grid(), "partitions", str(partitions))
             stored = await redis.hgetall(keys.grid())
-        if (found := text(stored[b"format"])) != FORMAT:
+        if (found := text(stored.get(b"format", b"none"))) != FORMAT:
             raise ServerError(
                 f"the server at {address} holds a grid of format {found}, this azfinsim reads "
                 f"{FORMAT}: use the azfinsim that made it, or another server"
             )
-        try:
-            count = int(stored[b"partitions"])
-        except ValueError:
+        count = int(told) if (told := text(stored[b"partitions"])).isdecimal() else 0
+        if count < 1:
             raise ServerError(
                 f"{keys.grid()} at {address} has partitions {stored[b'partitions']!r}: "
-                "must be a whole number"
-            ) from None
+                "must be a whole number above 0"
+            )
         yield Grid(
             redis,
             count,

@@ -78,6 +78,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "lane": (str,),
     "seed": (int,),
     "paths": (int, type(None)),
+    "chunk": (int,),
+    "trades": (str, type(None)),
     "failure": (int, float),
     "options": (dict,),
     "submitted_at": (int, float),

@@ -9,14 +9,14 @@ import structlog
 
 
 class _Forgiving:
-    """Standard error, whose reader may leave: that is no reason to stop pricing."""
+    """Standard error, whose reader may leave, or disk be full: no reason to stop pricing."""
 
     def write(self, line: str) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             sys.stderr.write(line)
 
     def flush(self) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             sys.stderr.flush()
 
 
@@ -31,7 +31,7 @@ def configure(log_format: LogFormat, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if log_format == "json":
-        shared += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        shared += [structlog.processors.JSONRenderer()]
     else:
         shared += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(

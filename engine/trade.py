@@ -62,6 +62,8 @@ class Term:
         # bool is a subclass of int, yet true is no spot price.
         if isinstance(value, bool) or not isinstance(value, types):
             return False
+        if self.kind is Kind.INTEGER and not -(2**63) <= value < 2**63:
+            return False  # It would have no place in a column.
         try:
             finite = math.isfinite(value)
         except OverflowError:

@@ -62,12 +62,13 @@ class Fleet:
             self._leashes.pop().stop(GRACE)
 
     def _start(self, number: int) -> leash.Leash:
-        command = [
-            *(sys.executable, "-m", "consumer", "--drain", str(DRAIN), "--log-format", "json"),
-            *self._settings.options,
-        ]
+        # -P: a file named consumer.py in the working folder is not ours.
+        python = (sys.executable, "-P", "-m", "consumer")
+        told = ("--drain", str(DRAIN), "--log-format", "json", *self._settings.options)
         with (self._settings.logs / f"consumer-{number}.log").open("ab") as log:
-            return leash.start(command, grace=GRACE, output=log, environment=self._environment())
+            return leash.start(
+                [*python, *told], grace=GRACE, output=log, environment=self._environment()
+            )
 
     def _environment(self) -> dict[str, str]:
         # The URL may hold a password: an argument could be read by every user of the machine.

@@ -32,15 +32,12 @@ from engine.edge import (
 from engine.errors import UsageError
 from producer import books
 from producer.book_views import Tally, in_words, pace, table
-from producer.generate import MAX_SEED, batches
+from producer.generate import AT_ONCE, MAX_SEED, batches
 from producer.load import Batch, gathered
 from producer.ndjson import Output, encode_trades, output_file
 from producer.options import TRADE_ID, book_option
 from producer.plan import Span
 from producer.readers import read_trades
-
-GENERATED_AT_ONCE = 2_000
-"""Trades: few enough for the processor's cache, enough to make a round trip worth while."""
 
 STDOUT = "standard output"
 
@@ -81,7 +78,7 @@ def generate(
     IDs are replaced; its others stay.
     """
     span = Span.parse(f"{first}:{count}")
-    made = map(Batch, batches(seed, span.first, span.count, GENERATED_AT_ONCE))
+    made = map(Batch, batches(seed, span.first, span.count, AT_ONCE))
     with progress("generate", total=count) as advance:
         start = time.monotonic()
 

@@ -15,6 +15,9 @@ from engine.ids import BLOCK_SIZE
 
 MAX_SEED = 2**63 - 1
 
+AT_ONCE = 2_000
+"""Trades: few enough for the processor's cache, enough to make a round trip worth while."""
+
 DECIMALS = 12
 """Of drawn numbers: more exact than anybody quotes a term, shorter than all digits of a float."""
 

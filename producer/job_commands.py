@@ -173,9 +173,9 @@ def results(
     except BrokenPipeError:
         # Whoever reads has seen enough, as `| head` has; click would call that a failure.
         raise click.exceptions.Exit(DONE) from None
-    if seen.state is State.DONE:
+    if seen.state is State.DONE and not missing:
         return DONE
-    note(f"job {name} is {seen.state}: {missing} of its trades have no result here")
+    note(f"job {name} is {seen.state}: {missing:,} of its trades have no result here")
     return SHORT
 
 
@@ -188,7 +188,7 @@ async def _results(
         seen = await grid.jobs.progress(found)
         given = await grid.jobs.manifest(found)
         cancelled = seen.state is State.CANCELLED and seen.ended
-        missing = max(seen.total or 0, sum(map(len, given.values())))
+        missing = max(seen.total or 0, seen.counts.submitted, sum(map(len, given.values())))
         output.write(header)
         async for records in results_of(grid, found, given, cancelled=cancelled):
             missing -= sum(record.get("outcome") != Outcome.CANCELLED for record in records)

@@ -16,10 +16,9 @@ from engine.errors import UsageError
 from engine.job import Job, Lane
 from engine.names import check_name
 from engine.pricing import registry
+from producer.generate import MAX_SEED
 from producer.options import book_option
 from producer.plan import Span
-
-MAX_SEED = 2**63 - 1
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -19,7 +19,7 @@ OVERVIEW = (
 )
 """The columns of the list of jobs; the first four are words."""
 
-LONELY_LOOKS = 5
+LONELY_LOOKS = 3
 """Looks without a living consumer after which one says so: one may just be starting."""
 
 
@@ -63,6 +63,7 @@ def watching(job: Job, total: int | None) -> Iterator[Callable[[Look], None]]:
     error is no terminal.
     """
     shown, lonely, stalled = 0, 0, False
+    told: set[str] = set()
     with progress(job.name, total) as advance:
 
         def look(seen: Look) -> None:
@@ -74,7 +75,12 @@ def watching(job: Job, total: int | None) -> Iterator[Callable[[Look], None]]:
                 return
             lonely = 0 if seen.consumers else lonely + 1
             if lonely == LONELY_LOOKS:
-                note("no consumer lives: start one with `azfinsim consume`")
+                note("no consumer is running: start one with `azfinsim consume`")
+            for each in seen.consumers:
+                why = each.lacking.get(job.algorithm)
+                if why is not None and each.name not in told:
+                    told.add(each.name)
+                    note(f"consumer {each.name} leaves this job to others: {why}")
             if seen.progress.state is not State.SUBMITTING or counts.in_flight:
                 stalled = False
             elif not stalled:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import RedisClusterException, RedisError
 
+from engine.connection import passes
 from engine.errors import ServerError
 from engine.grid import Grid
 from engine.job import Job, Progress
@@ -50,8 +51,8 @@ async def wait(
     while True:
         try:
             look = await _look(grid, job)
-        except (ConnectionError, TimeoutError):
-            if time.monotonic() > min(answered + PATIENCE, deadline):
+        except (RedisError, RedisClusterException) as error:
+            if not passes(error) or time.monotonic() > min(answered + PATIENCE, deadline):
                 raise
         else:
             answered = time.monotonic()

@@ -136,6 +136,18 @@ class Sleepy(Plain):
         return Plain.price(self, batch, request)
 
 
+class Counting(Plain):
+    """Changes the IDs of what it prices."""
+
+    def price(self, batch: Batch, request: Request) -> Figures:
+        ids = batch.ids
+        ids += 1
+        return Plain.price(self, batch, request)
+
+
+treacherous, counting = Deadly(releases_gil=True), Counting()
+"""The first kills its process too, and says that it needs none of its own."""
+
 plain, raising, returning, bumping = Plain(), Raising(), Returning(), Bumping()
 gil, deadly, slow, sleepy = Gil(), Deadly(), Slow(), Sleepy()
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import orjson
@@ -47,14 +47,14 @@ T = TypeVar("T")
 class Consumer:
     """One consumer process; its log is kept."""
 
-    def __init__(self, url: str, log: Path, options: Sequence[str], stdin: IO[bytes] | int) -> None:
+    def __init__(self, url: str, log: Path, options: Sequence[str], cwd: Path) -> None:
         self.log_path = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "consumer", *options],
-                cwd=ROOT,
+                cwd=cwd,
                 env={**os.environ, "AZFINSIM_REDIS_URL": url},
-                stdin=stdin,
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 # A terminal's Ctrl-C for the tests is not for it.
@@ -141,10 +141,10 @@ class Field:
     partitions: int = 1
     consumers: list[Consumer] = field(default_factory=list)
 
-    def start(self, *options: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> Consumer:
+    def start(self, *options: str, cwd: Path = ROOT) -> Consumer:
         """Start a consumer; do not wait for it."""
         log = self.folder / f"consumer-{len(self.consumers)}.log"
-        consumer = Consumer(self.url, log, options, stdin)
+        consumer = Consumer(self.url, log, options, cwd)
         self.consumers.append(consumer)
         return consumer
 

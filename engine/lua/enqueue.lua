@@ -17,12 +17,19 @@ if submitted ~= tonumber(before) then
   -- A client repeats a call whose answer was lost: if this one has taken effect before, well.
   return (now[3] == submitter and submitted == before + trades) and 1 or 0
 end
--- All that can fail comes before the first write: a full server refuses the first of these.
+-- All that can fail comes before the first write: what is read here, and a full server, which
+-- refuses the first XADD.
+local given = {}
+for i = 8 + chunks, #ARGV, 2 do
+  given[i] = redis.call('HGET', manifest, ARGV[i])
+end
+redis.call('XLEN', stream)
+
 for i = 8, 7 + chunks do
   redis.call('XADD', stream, '*', 'job', job, 'epoch', epoch, 'ids', ARGV[i])
 end
 for i = 8 + chunks, #ARGV, 2 do
-  local ids = redis.call('HGET', manifest, ARGV[i])
+  local ids = given[i]
   redis.call('HSET', manifest, ARGV[i], ids and ids .. ',' .. ARGV[i + 1] or ARGV[i + 1])
 end
 redis.call('HSET', counts, 'submitted', before + trades, 'submitter', submitter)

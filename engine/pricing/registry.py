@@ -42,6 +42,11 @@ def find(name: str) -> Pricer:
         raise UsageError(
             f"algorithm {name[:80]!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
+    if isinstance(pricer, type):
+        raise UsageError(
+            f"algorithm {name[:80]!r} is a class: must be an object of it, such as "
+            f"`pricer = {pricer.__name__}()`"
+        )
     for part, fits in _PARTS.items():
         if not fits(parts[part]):
             raise UsageError(

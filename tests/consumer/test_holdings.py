@@ -37,7 +37,7 @@ def holdings(*entries: Entry) -> Holdings:
     return made
 
 
-def one(_queued: int) -> int:
+def one(_queued: int, _job: str) -> int:
     return 1
 
 
@@ -58,7 +58,9 @@ async def test_a_slot_takes_several_of_one_job_and_lane() -> None:
     made = holdings(entry(1), entry(2), entry(3), entry(4, Lane.HIGH))
     other = held(entry(5))
     made.add(replace(other, job=replace(other.job, name="day")))
-    taken = [[h.entry.entry_id for h in await made.next(lambda queued: queued)] for _ in range(3)]
+    taken = [
+        [h.entry.entry_id for h in await made.next(lambda queued, _job: queued)] for _ in range(3)
+    ]
     assert taken == [["4-0"], ["1-0", "2-0", "3-0"], ["5-0"]]
 
 

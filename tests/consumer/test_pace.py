@@ -13,7 +13,7 @@ held = st.integers(0, 5000)
 def pace(slots: int, *measured: float, prefetch: float = 2.0) -> Pace:
     made = Pace(slots, prefetch)
     for value in measured:
-        made.measured(value, 100)
+        made.measured(value, 100, "night")
     return made
 
 
@@ -27,7 +27,7 @@ def test_bounds(slots: int, measured: list[float], held: int) -> None:
     assert made.room(held) <= made.reserve(held) <= MOST_TAKEN
     assert held + made.reserve(held) <= max(held, made.target() + slots)
     assert 0 <= made.surplus(held) <= held
-    assert 1 <= made.at_once(held) <= max(1, held)
+    assert 1 <= made.at_once(held, "night") <= max(1, held)
 
 
 @given(slots, seconds, seconds, held, held)
@@ -65,16 +65,17 @@ def test_an_idle_slot_always_finds_room(slots: int, measured: list[float], missi
 def test_large_entries_are_few() -> None:
     """G8: memory, where chunks are large."""
     made = Pace(2, 2.0)
-    made.measured(0.001, 10_000)
+    made.measured(0.001, 10_000, "night")
     assert made.target() == 2 + MOST_TRADES // 10_000
 
 
 def test_quick_entries_are_shared_out_among_the_slots() -> None:
     """G9: a slot is at most some milliseconds away from a higher lane."""
     made = pace(2, 0.001)
-    assert made.at_once(100) == int(QUICK / 0.001)
-    assert made.at_once(4) == 2
-    assert pace(2, 1.0).at_once(100) == 1
+    assert made.at_once(100, "night") == int(QUICK / 0.001)
+    assert made.at_once(4, "night") == 2
+    assert made.at_once(4, "day") == 1
+    assert pace(2, 1.0).at_once(100, "night") == 1
 
 
 def test_slow_entries_are_not_held_in_advance() -> None:
@@ -83,6 +84,6 @@ def test_slow_entries_are_not_held_in_advance() -> None:
     assert made.room(0) == MOST_TAKEN
     assert made.target() == 2 + 4 * MOST_TAKEN
     for _ in range(20):
-        made.measured(10.0, 100)
+        made.measured(10.0, 100, "night")
     assert made.target() == 2
     assert made.surplus(300) > 290

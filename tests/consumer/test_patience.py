@@ -4,7 +4,8 @@ import pytest
 from redis import exceptions
 
 from consumer import patience
-from consumer.patience import FIRST_DELAY, LONGEST_DELAY, delay, passes, patiently
+from consumer.patience import FIRST_DELAY, LONGEST_DELAY, delay, patiently
+from engine.connection import passes
 from engine.streams import is_damage
 
 

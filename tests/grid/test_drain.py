@@ -8,7 +8,7 @@ import pytest
 
 from engine.job import Job
 from tests.conftest import FreshServer
-from tests.processes import Consumer, Field, field_at
+from tests.processes import Consumer, Field, field_at, synthetic
 from tests.waiting import eventually
 
 SLEEPY = "tests.pricers:sleepy"
@@ -25,6 +25,21 @@ def busy(field: Field, *options: str, seconds: float) -> tuple[Consumer, Job]:
     job = sleepy(field, seconds)
     eventually(lambda: field.pending(consumer.serving()), what="entries in hand")
     return consumer, job
+
+
+def test_what_waits_is_handed_back_before_what_is_priced_ends(field: Field) -> None:
+    """G7: at once, while a slot is still at work."""
+    field.fill(300)
+    field.submit(synthetic("quick", chunk=1))
+    [consumer] = field.serve("--slots", "1")
+    eventually(lambda: not field.backlog(), what="a pace at which much is taken")
+    job = sleepy(field, 2.0)
+    eventually(lambda: len(field.pending(consumer.serving())) > 1, what="entries that wait")
+    consumer.send(signal.SIGTERM)
+    eventually(lambda: len(field.pending(consumer.serving())) <= 1, 1.5, "what waits handed back")
+    assert consumer.process.poll() is None
+    assert consumer.ended() == 0
+    field.cancel(job)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -141,6 +141,47 @@ def test_a_trade_that_kills_its_process_dies_alone_and_soon(
     assert records[37]["reason"] == f"given up after 3 attempts: the pricer's process {words}"
 
 
+def test_a_trade_that_kills_consumers_dies_alone(field: Field) -> None:
+    """G5: what else its consumer held is not taken to be deadly, nor is any other consumer lost."""
+    field.fill(100)
+    options = {"id": 37, "how": "kill"}
+    first, second = field.serve("--slots", "2", "--lease", "0.6", count=2)
+    job = field.submit(Job("night", "tests.pricers:treacherous", chunk=5, options=options))
+    counts = field.done(job, 30).counts
+    assert (counts.priced, counts.dead) == (99, 1)
+    assert [r["id"] for r in field.records(job) if r["outcome"] == "dead"] == [37]
+    assert sum(each.process.poll() is None for each in (first, second)) == 1
+
+
+def test_a_job_is_left_to_those_who_have_its_pricer(field: Field, tmp_path: Path) -> None:
+    """G1: a consumer that lacks it neither rejects the trades nor holds them."""
+    field.fill(200)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "house_pricer.py").write_text("from tests.pricers import sleepy\n")
+    able, poor = field.start("--slots", "1", cwd=home), field.start("--slots", "2", cwd=tmp_path)
+    able.serving()
+    poor.serving()
+    options = {"seconds": 0.02}
+    job = field.submit(Job("night", "house_pricer:sleepy", chunk=5, options=options))
+    assert field.done(job).counts.priced == 200
+    assert poor.events("no such pricer here")
+    assert able.end() == 0
+    alone = field.submit(Job("alone", "house_pricer:sleepy", chunk=5, options=options))
+    assert field.done(alone).counts.rejected == 200
+    assert "cannot be imported" in field.records(alone)[0]["reason"]
+
+
+def test_a_pricer_that_changes_its_input_harms_nobody(field: Field) -> None:
+    """G5: its trades are rejected, and the consumer goes on."""
+    field.fill(20)
+    [consumer] = field.serve("--slots", "1")
+    job = field.submit(Job("night", "tests.pricers:counting"))
+    assert field.done(job).counts.rejected == 20
+    assert "read-only" in field.records(job)[0]["reason"]
+    assert consumer.end() == 0
+
+
 def test_a_higher_lane_goes_first(field: Field) -> None:
     """G9: before bulk that waits in the stream, and before bulk that a consumer has in hand."""
     field.fill(1000)
