@@ -4,7 +4,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import redis
 
 from engine import leash
 from engine.job import Job
-from tests.processes import Field, field_at, prices
+from tests.processes import Field, field_at, prices, synthetic
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(
@@ -25,7 +25,7 @@ LEASE = ("--lease", "0.6", "--slots", "1")
 
 def start(folder: Path, *options: str) -> leash.Leash:
     """A server with its files in a folder; need not answer yet."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     with (folder / "log").open("wb") as log:
         command = ["redis-server", "--dir", str(folder), "--save", "", *options]
         return leash.start(command, grace=1.0, output=log)
@@ -51,30 +51,63 @@ def alone(tmp_path: Path) -> Iterator[Field]:
         held.stop(1.0)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Field]:
-    """A grid of six partitions on a Redis Cluster of three nodes."""
-    ports = free_ports(3)
-    with ExitStack() as running:
-        for port in ports:
-            asked = ("--port", str(port), "--cluster-enabled", "yes")
-            running.callback(start(tmp_path / f"node-{port}", *asked).stop, 1.0)
-        nodes: list[Any] = [redis.Redis(port=port) for port in ports]
-        for number, node in enumerate(nodes):
-            running.callback(node.close)
+class Nodes:
+    """The nodes of a cluster, which may all be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ports = free_ports(3)
+        self._folders = [folder / f"node-{port}" for port in self.ports]
+        self._held: list[leash.Leash] = []
+        self.clients: list[Any] = [redis.Redis(port=port) for port in self.ports]
+
+    def start(self) -> None:
+        for port, folder in zip(self.ports, self._folders, strict=True):
+            asked = ("--port", str(port), "--cluster-enabled", "yes", "--appendonly", "yes")
+            self._held.append(start(folder, *asked))
+        for node in self.clients:
             eventually(lambda node=node: answers(node.ping), what="a node")  # type: ignore[misc]
+
+    def join(self) -> None:
+        """Make a cluster of them."""
+        for number, node in enumerate(self.clients):
             first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
             node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            node.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0])
-        for node in nodes:
+            node.execute_command("CLUSTER", "MEET", "127.0.0.1", self.ports[0])
+        for node in self.clients:
             eventually(
-                lambda node=node: knows_all(node, len(nodes)),  # type: ignore[misc]
+                lambda node=node: knows_all(node, len(self.ports)),  # type: ignore[misc]
                 what="a node that knows the others",
             )
-        url = f"redis://127.0.0.1:{ports[0]}?cluster=true"
-        with field_at(url, tmp_path, partitions=6) as field:
-            yield field
+
+    def kill(self) -> None:
+        while self._held:
+            self._held.pop().kill()
+
+    def close(self) -> None:
+        self.kill()
+        for node in self.clients:
+            node.close()
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    """A Redis Cluster of three nodes."""
+    made = Nodes(tmp_path)
+    try:
+        made.start()
+        made.join()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def cluster(nodes: Nodes, tmp_path: Path) -> Iterator[Field]:
+    """A grid of six partitions on a Redis Cluster."""
+    url = f"redis://127.0.0.1:{nodes.ports[0]}?cluster=true"
+    with field_at(url, tmp_path, partitions=6) as field:
+        yield field
 
 
 def knows_all(node: Any, count: int) -> bool:
@@ -130,3 +163,17 @@ def test_cancel_resume_and_drop(request: pytest.FixtureRequest, grid: str) -> No
     assert field.run(lambda grid: grid.cache.drop("default")) == 2_000
     assert field.run(lambda grid: grid.cache.books()) == []
     assert field.run(lambda grid: grid.cache.index("default")) == {}
+
+
+def test_all_nodes_may_be_away_for_a_while(cluster: Field, nodes: Nodes) -> None:
+    """G4: nobody is deaf afterwards, and nothing is lost."""
+    cluster.fill(3_000)
+    [consumer] = cluster.serve(*LEASE)
+    job = cluster.submit(synthetic("night", 1.0, chunk=10))
+    eventually(lambda: cluster.ended(job) > 300, 30, "a job in full swing")
+    nodes.kill()
+    eventually(lambda: consumer.events("waiting for the server"), 20, "a consumer that waits")
+    nodes.start()
+    counts = cluster.done(job, 60).counts
+    assert counts.submitted == counts.priced == 3_000
+    assert consumer.end() == 0
