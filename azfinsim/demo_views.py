@@ -75,5 +75,7 @@ def show_summary(summary: Summary) -> None:
     if summary.pv_total:
         paths = f" ({seen.job.paths:,} paths a trade)" if seen.job.paths else ""
         stderr.print(f"PV total  {summary.pv_total:,.2f}{paths}")
+    if not seen.well:
+        stderr.print("why       see outcome and reason in the results")
     stderr.print(f"results   {summary.results}")
     stderr.print(f"logs      {summary.logs}")

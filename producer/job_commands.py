@@ -152,19 +152,26 @@ async def _wait_and_show(address: Address, name: str, at_most: float | None) -> 
 @job.command
 @job_argument
 @click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
-@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="ndjson")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(list(FORMATS)),
+    help="[default: csv for a FILE named so, else ndjson]",
+)
 @click.option(
     "--reproducible", is_flag=True, help="Leave out attempts and ms, which differ from run to run."
 )
 @redis_option
 def results(
-    name: str, path: Path | None, format_name: str, reproducible: bool, address: Address
+    name: str, path: Path | None, format_name: str | None, reproducible: bool, address: Address
 ) -> int:
     """Write the results of a job, one record a trade, in order of ID.
 
     To standard output, or to FILE (gzip if it ends in .gz). Exit code 1 if the job is not done:
     what there is so far is written.
     """
+    if format_name is None:
+        format_name = "csv" if path is not None and ".csv" in path.suffixes else "ndjson"
     to_file = output_file(path) if path else nullcontext(Output(sys.stdout.buffer, "the output"))
     try:
         with to_file as output:
@@ -256,5 +263,7 @@ def _interrupted(way_on: str) -> Iterator[None]:
 def _tell(seen: Progress, as_json: bool, **more: object) -> None:
     if as_json:
         print_json({**seen.report(), **more})
-    else:
-        stderr.print(job_views.summary(seen))
+        return
+    stderr.print(job_views.summary(seen))
+    if seen.counts.rejected or seen.counts.dead:
+        note(f"`azfinsim job results {seen.job.name}` has the reason of each that was not priced")
