@@ -11,4 +11,6 @@ async def run(desk: Desk) -> None:
     """Announce this consumer until cancelled."""
     while True:
         await patiently("announce", desk.grid.roster.announce, desk.presence)
-        await anyio.sleep(TIME_TO_LIVE / 4)
+        with anyio.move_on_after(TIME_TO_LIVE / 4):
+            await desk.news.wait()
+        desk.news = anyio.Event()

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import structlog
@@ -38,6 +38,8 @@ class Desk:
     settlements: MemoryObjectSendStream[Settlement]
     priced: int = 0
     """Trades settled since the start."""
+    news: anyio.Event = field(default_factory=anyio.Event)
+    """That what this consumer says of itself has changed."""
 
     @property
     def presence(self) -> Presence:
@@ -59,7 +61,11 @@ class Desk:
         arriving = [message for message in messages if isinstance(message, Entry)]
         for entry in arriving:
             self.holdings.arrive(entry)
+        lacking = len(self.fetcher.lacking)
         fetched = await patiently("fetch", self.fetcher.prepare, messages)
+        if len(self.fetcher.lacking) != lacking:
+            # Where all lack a pricer, the last to learn so rejects the trades.
+            self.news.set()
         for held in fetched.held:
             self.holdings.add(held)
         for settlement in fetched.settlements:
@@ -73,8 +79,6 @@ class Desk:
 
     async def _leave_to_others(self, entries: Sequence[Entry]) -> None:
         """Give back what this consumer has no pricer for, and give others time to take it."""
-        # Said first: where all lack it, the last to learn so rejects the trades.
-        await patiently("announce", self.grid.roster.announce, self.presence)
         await self.hand_back(entries)
         with anyio.move_on_after(STEP_ASIDE):
             await self.drain.wait()

@@ -180,7 +180,8 @@ class Fetcher:
 
     async def _without_pricer(self, algorithm: str, lane: Lane, reason: str) -> str | None:
         """Why a job is refused, unless there is somebody who may have its pricer: then None."""
-        log.error("no such pricer here", algorithm=algorithm, reason=reason)
+        if algorithm not in self.lacking:
+            log.error("no such pricer here", algorithm=algorithm, reason=reason)
         self.lacking[algorithm] = reason
         others = [each for each in await self.grid.roster.living() if each.name != self.consumer]
         return None if any(each.may_price(algorithm, lane) for each in others) else reason

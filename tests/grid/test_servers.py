@@ -30,7 +30,8 @@ def past(field: Field, job: Job, trades: int) -> None:
 def waits(consumer: Consumer, times: int = 1) -> None:
     """Wait until a consumer has found its server full."""
     found = "cannot settle yet"
-    eventually(lambda: len(consumer.events(found)) >= times, what="a consumer that waits")
+    # A full server cannot be told that a pricer is lacking either; who lives is known for 10 s.
+    eventually(lambda: len(consumer.events(found)) >= times, 30, "a consumer that waits")
 
 
 def test_a_server_that_is_killed_and_comes_back(fresh_server: FreshServer, tmp_path: Path) -> None:
