@@ -43,8 +43,9 @@ def test_killing_one_of_three_consumers_changes_not_one_byte(field: Field) -> No
     assert counts.submitted == counts.priced == trades
     records = field.records(disturbed)
     assert prices(records) == prices(field.records(undisturbed))
+    # Not all of it: what an heir hands back, having taken too much, begins anew.
     again = sum(record["attempts"] > 1 for record in records)
-    assert again > (len(held) - 1) * chunk, "all that it held was priced by others"
+    assert again >= chunk, "what it held was priced by others"
     assert sum(map(taken_over, others)) >= len(held)
 
 
