@@ -121,8 +121,7 @@ def _run(plan: Demo, keep: bool) -> Summary:
         else:
             request = job
             note(f"going on with job {job.name} as it was begun, whatever is asked for now")
-            first_count = str(job.trades).split(":")
-            plan = replace(plan, trades=int(first_count[-1]))
+            plan = replace(plan, trades=int(str(job.trades).rpartition(":")[2]))
         note(
             f"{plan.trades:,} trades, {request.algorithm}"
             + (f", {request.paths:,} paths each" if request.paths else "")

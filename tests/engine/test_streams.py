@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from engine import keys
+from engine import keys, scripts
 from engine.connection import Address
 from engine.entry import Chunks, Entry, Settlement, Unreadable, unfit
 from engine.grid import Grid, open_grid
@@ -89,6 +89,20 @@ async def test_settling_takes_effect_once(grid: Grid) -> None:
     assert await settle(grid, priced(entry), priced(entry)) == [1, 0]
     assert await settle(grid, priced(entry)) == [0]
     assert await raw(grid).hget(COUNTS, "priced") == b"3"
+    assert await raw(grid).hgetall(RESULTS) == {b"0": b'{"id":0}'}
+    assert await raw(grid).xlen(STREAM) == 0
+
+
+async def test_results_and_counts_are_one_step(grid: Grid) -> None:
+    """G1, G2: the script alone does both, so that whoever dies after sending it leaves neither."""
+    entry = await one(grid)
+    call = scripts.Call(
+        scripts.Script("settle"),
+        [STREAM, COUNTS, RESULTS],
+        [keys.GROUP, entry.entry_id, entry.epoch, JOB.expires_at, 2, 1, 0, 0, 0, b'{"id":0}'],
+    )
+    assert await scripts.run_one(grid.redis, call) == 1
+    assert await raw(grid).hmget(COUNTS, "priced", "rejected") == [b"2", b"1"]
     assert await raw(grid).hgetall(RESULTS) == {b"0": b'{"id":0}'}
     assert await raw(grid).xlen(STREAM) == 0
 
