@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(shell for p in python3.13 python3.12 python3.11 python3;
 	2>/dev/null && echo $$p; done))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := azfinsim consumer engine infra loadtest producer tests
+SOURCES := azfinsim consumer engine examples infra loadtest producer tests
 
 .PHONY: help setup demo test lint bench soak clean lock
 

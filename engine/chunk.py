@@ -4,27 +4,20 @@ This is what runs in a slot, thread or process. Whatever the bytes are and whate
 does, short of killing the process, each ID of the chunk comes out with exactly one outcome (G1).
 """
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.blocks import Trades, joined
 from engine.codec import Block, decode_block, encode_records
 from engine.ids import Ids, by_block
 from engine.outcome import Outcome
 from engine.pricing.failures import fails
-from engine.pricing.pricer import Batch, Figures, Pricer, Request
-from engine.trade import check
-
-FIGURES = ("pv", "se", "delta", "delta_se", "vega", "vega_se", "paths")
-"""What a record shows of a price, in this order."""
-
-MAX_REASON = 300
-"""Characters of a reason that are kept: a pricer may raise with a page of text."""
+from engine.pricing.figures import Records, by_trade
+from engine.pricing.pricer import Batch, Pricer, Request
+from engine.pricing.reasons import kept, told
+from engine.trade import check, other_products, product_of
 
 Clock = Callable[[], float]
 """Seconds from any fixed moment."""
@@ -42,6 +35,11 @@ class Chunk:
     """Probability with which a trade fails on purpose."""
     attempts: int
 
+    def of(self, ids: Ids) -> "Chunk":
+        """The same for some of its trades alone, begun once more."""
+        blocks = {number: self.blocks[number] for number, _ in by_block(ids)}
+        return replace(self, ids=ids, blocks=blocks, attempts=self.attempts + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Priced:
@@ -55,32 +53,60 @@ class Priced:
     """Time spent in the pricer."""
 
 
-Records = dict[int, dict[str, Any]]
-"""Trade ID -> its result record."""
-
-
 def price_chunk(pricer: Pricer, chunk: Chunk, clock: Clock) -> Priced:
     """Price the trades of a chunk that can be priced, and reject the others with their reasons."""
-    trades, reasons = _look_up(chunk)
-    batch = _checked(pricer, chunk, trades, reasons)
-    began = clock()
-    records = _price(pricer, batch, chunk.request, reasons)
-    seconds = clock() - began
-    milliseconds = round(seconds * 1000 / max(len(batch), 1), 3)
-    for record in records.values():
-        record |= {"attempts": chunk.attempts, "ms": milliseconds, "outcome": Outcome.PRICED}
-    for trade_id, reason in reasons.items():
-        records[trade_id] = {
-            "id": trade_id,
-            "attempts": chunk.attempts,
-            "outcome": Outcome.REJECTED,
-            "reason": _kept(reason),
-        }
+    trades, missing = _look_up(chunk)
+    outcome = price_trades(pricer, trades, chunk.request, chunk.failure, chunk.attempts, clock)
+    records = {**outcome.records, **_rejections(missing, chunk.attempts)}
     encoded = {
         number: encode_records(records[trade_id] for trade_id in ids.tolist())
         for number, ids in by_block(chunk.ids)
     }
-    return Priced(encoded, len(records) - len(reasons), len(reasons), seconds)
+    rejected = outcome.rejected + len(missing)
+    return Priced(encoded, len(records) - rejected, rejected, outcome.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What came of trades priced together."""
+
+    records: Records
+    rejected: int
+    seconds: float
+    """Time spent in the pricer."""
+
+
+def price_trades(
+    pricer: Pricer, trades: Trades, request: Request, failure: float, attempts: int, clock: Clock
+) -> Outcomes:
+    """Price trades that have different IDs, in the one way in which a trade is priced (G3).
+
+    Of each that cannot be priced the record says why. ``failure`` is the probability with which
+    they fail on purpose, ``attempts`` how often they were begun.
+    """
+    reasons: dict[int, str] = {}
+    trades = _of_its_product(pricer, trades, reasons)
+    batch = _checked(pricer, trades, request, failure, reasons)
+    began = clock()
+    records = _price(pricer, batch, request, reasons)
+    seconds = clock() - began
+    milliseconds = round(seconds * 1000 / max(len(batch), 1), 3)
+    for record in records.values():
+        record |= {"attempts": attempts, "ms": milliseconds, "outcome": Outcome.PRICED}
+    return Outcomes({**records, **_rejections(reasons, attempts)}, len(reasons), seconds)
+
+
+def _rejections(reasons: Mapping[int, str], attempts: int) -> Records:
+    """The records of trades that cannot be priced, by ID."""
+    return {
+        trade_id: {
+            "id": trade_id,
+            "attempts": attempts,
+            "outcome": Outcome.REJECTED,
+            "reason": kept(reason),
+        }
+        for trade_id, reason in reasons.items()
+    }
 
 
 def _look_up(chunk: Chunk) -> tuple[Trades, dict[int, str]]:
@@ -103,14 +129,32 @@ def _look_up(chunk: Chunk) -> tuple[Trades, dict[int, str]]:
     return joined(found), reasons
 
 
-def _checked(pricer: Pricer, chunk: Chunk, trades: Trades, reasons: dict[int, str]) -> Batch:
+def _of_its_product(pricer: Pricer, trades: Trades, reasons: dict[int, str]) -> Trades:
+    """The trades without those of a product that is not the pricer's, which get a reason.
+
+    A pricer with a schema of its own takes whatever trade has these fields.
+    """
+    product = product_of(pricer.schema)
+    if product is None:
+        return trades
+    count = len(trades.ids)
+    others = {fault.row: fault for fault in other_products(trades.columns, product, count)}
+    if not others:
+        return trades
+    reasons |= {trades.ids[row]: str(fault) for row, fault in others.items()}
+    return trades.at([row for row in range(count) if row not in others])
+
+
+def _checked(
+    pricer: Pricer, trades: Trades, request: Request, failure: float, reasons: dict[int, str]
+) -> Batch:
     """The trades that have what the pricer needs, and are not to fail; the others get a reason."""
     checked = check(trades.columns, pricer.schema, len(trades.ids))
     for fault in checked.faults:
         reasons[trades.ids[fault.row]] = str(fault)
     batch = Batch(np.asarray(trades.ids, dtype=np.int64)[checked.good], checked.columns)
-    if chunk.failure:
-        failing = fails(batch.ids, seed=chunk.request.seed, probability=chunk.failure)
+    if failure:
+        failing = fails(batch.ids, seed=request.seed, probability=failure)
         reasons |= dict.fromkeys(batch.ids[failing].tolist(), "failed on purpose (--failure)")
         batch = batch.at(~failing)
     for column in (batch.ids, *batch.terms.values()):
@@ -125,70 +169,42 @@ def _price(pricer: Pricer, batch: Batch, request: Request, reasons: dict[int, st
     if not len(batch):
         return {}
     try:
-        return _records(batch, pricer.price(batch, request), reasons)
+        records, refused = by_trade(pricer.price(batch, request), batch.ids.tolist())
     # A pricer may be anybody's: nothing it raises may end the consumer, sys.exit() included. No
     # signal and no cancellation is lost here, as neither is delivered to where pricers run.
     except BaseException as error:
         if len(batch) == 1:
-            reasons[int(batch.ids[0])] = _told(error)
+            reasons[int(batch.ids[0])] = told(error)
             return {}
-    records: Records = {}
+    else:
+        reasons |= refused
+        return records
+    records = {}
     for row in range(len(batch)):
         records |= _price(pricer, batch.at(slice(row, row + 1)), request, reasons)
     return records
-
-
-def _records(batch: Batch, figures: Figures, reasons: dict[int, str]) -> Records:
-    """Figures by column as records by trade; a trade whose PV is no number gets a reason.
-
-    Raises ValueError if a column has not one number for each trade.
-    """
-    names = [name for name in FIGURES if name in figures]
-    columns = [_column(name, figures[name], len(batch)) for name in names]
-    ids = batch.ids.tolist()
-    records: Records = {i: {"id": i} for i in ids}
-    for name, column in zip(names, columns, strict=True):
-        for i, value in zip(ids, column.tolist(), strict=True):
-            records[i][name] = value
-    if not all(np.isfinite(column).all() for column in columns):
-        for i in ids:
-            if not math.isfinite(records[i].get("pv", 0.0)):
-                reasons[i] = f"pv is {records.pop(i)['pv']}"
-            else:
-                records[i] = {k: v for k, v in records[i].items() if math.isfinite(v)}
-    return records
-
-
-def _column(name: str, values: object, count: int) -> NDArray[Any]:
-    column = np.asarray(values)
-    if column.shape != (count,):
-        raise ValueError(f"the pricer returned {name} of shape {column.shape} for {count} trades")
-    if column.dtype.kind not in "fiu":
-        raise ValueError(f"the pricer returned {name} of type {column.dtype}: must be numbers")
-    # Of the width that JSON has: a long double would not come out as a float.
-    return column.astype(np.float64) if column.dtype.kind == "f" else column
-
-
-def _told(error: BaseException) -> str:
-    """An error in words, which may raise in turn when it is asked for them."""
-    try:
-        words = str(error)
-    except Exception:
-        words = "and cannot say why"
-    return f"{type(error).__name__}: {words}"
-
-
-def _kept(reason: str) -> str:
-    """What a record keeps of a reason: a pricer's may be long, or no text that JSON can hold."""
-    return reason[:MAX_REASON].encode(errors="replace").decode()
 
 
 def refuse_chunk(ids: Ids, outcome: Outcome, reason: str, attempts: int) -> dict[int, bytes]:
     """The records of a chunk whose trades all end in the same way without being priced."""
     return {
         number: encode_records(
-            {"id": i, "attempts": attempts, "outcome": outcome, "reason": _kept(reason)}
+            {"id": i, "attempts": attempts, "outcome": outcome, "reason": kept(reason)}
             for i in block_ids.tolist()
         )
         for number, block_ids in by_block(ids)
     }
+
+
+def together(parts: Sequence[Priced]) -> Priced:
+    """What came of the parts of a chunk, which are in order of ID, as of one."""
+    records: dict[int, bytes] = {}
+    for part in parts:
+        for number, lines in part.records.items():
+            records[number] = records[number] + b"\n" + lines if number in records else lines
+    return Priced(
+        records,
+        sum(part.priced for part in parts),
+        sum(part.rejected for part in parts),
+        sum(part.seconds for part in parts),
+    )

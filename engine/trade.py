@@ -20,7 +20,7 @@ RawColumns = Mapping[str, Sequence[object]]
 """Field name -> one value a trade as read, ``None`` where the trade lacks the field."""
 
 Columns = Mapping[str, NDArray[Any]]
-"""Field name -> array of shape (trades,): float64, int64, or object for dates."""
+"""Field name -> array of shape (trades,): float64, int64, or object for all that is no number."""
 
 DEFAULT_PRODUCT = "warrant"
 """The product of a trade that names none in its field ``product``."""
@@ -32,21 +32,28 @@ class Kind(StrEnum):
     NUMBER = "number"
     INTEGER = "whole number"
     DATE = "date as YYYY-MM-DD"
+    TEXT = "text"
+    JSON = "JSON value"
+    """Anything but null: the pricer judges it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One field of a product: its kind, and the closed or open interval of its values."""
+    """One field of a product: its kind, and which values of that kind it may have."""
 
     kind: Kind
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
     """Whether ``low`` itself is excluded."""
+    choices: tuple[str, ...] = ()
+    """The texts that it may be; any if none is given. For ``Kind.TEXT``."""
 
     @property
     def rule(self) -> str:
         """The values it may take, as words for an error message."""
+        if self.choices:
+            return " or ".join(self.choices)
         words = f"a {self.kind}"
         if self.low > -math.inf:
             words += f" above {self.low:.16g}" if self.above else f" of at least {self.low:.16g}"
@@ -56,8 +63,17 @@ class Term:
 
     def allows(self, value: object) -> bool:
         """Whether one value as read is of this kind and in this range; the rule's definition."""
-        if self.kind is Kind.DATE:
-            return isinstance(value, str) and _is_date(value)
+        match self.kind:
+            case Kind.DATE:
+                return isinstance(value, str) and _is_date(value)
+            case Kind.TEXT:
+                return isinstance(value, str) and (not self.choices or value in self.choices)
+            case Kind.JSON:
+                return value is not None
+            case Kind.INTEGER | Kind.NUMBER:
+                return self._allows_number(value)
+
+    def _allows_number(self, value: object) -> bool:
         types = (int,) if self.kind is Kind.INTEGER else (int, float)
         # bool is a subclass of int, yet true is no spot price.
         if isinstance(value, bool) or not isinstance(value, types):
@@ -76,12 +92,8 @@ class Term:
 
         Checks whole columns at once: this runs for every trade of every run.
         """
-        if self.kind is Kind.DATE:
-            # Only what is text may go into a set: some of what JSON has cannot be hashed.
-            texts = [value for value in values if isinstance(value, str)]
-            if len(texts) < len(values) or not all(map(_is_date, set(texts))):
-                return None
-            return np.array(texts, dtype=object)
+        if self.kind in (Kind.DATE, Kind.TEXT, Kind.JSON):
+            return self._objects(values)
         integer = self.kind is Kind.INTEGER
         if not set(map(type, values)) <= ({int} if integer else {int, float}):
             return None
@@ -95,6 +107,18 @@ class Term:
         if not (above_low & (column <= high) & np.isfinite(column)).all():
             return None
         return column
+
+    def _objects(self, values: Sequence[object]) -> NDArray[Any] | None:
+        if self.kind is Kind.JSON:
+            if not all(map(self.allows, values)):
+                return None
+        else:
+            # Only what is text may go into a set: some of what JSON has cannot be hashed.
+            texts = [value for value in values if isinstance(value, str)]
+            if len(texts) < len(values) or not all(map(self.allows, set(texts))):
+                return None
+        # Not np.array, which would make a table of lists that are equally long.
+        return np.fromiter(values, dtype=object, count=len(values))
 
 
 Schema = Mapping[str, Term]
@@ -121,8 +145,26 @@ WARRANT: Schema = {
 """Knock-out FX warrants under stochastic volatility; ``maturity`` in years, ``strike`` also the
 barrier, ``notional`` for each warrant."""
 
-PRODUCTS: Mapping[str, Schema] = {"warrant": WARRANT}
+EUROPEAN: Schema = {
+    "option_type": Term(Kind.TEXT, choices=("call", "put")),
+    "spot": Term(Kind.NUMBER, low=0, above=True),
+    "strike": Term(Kind.NUMBER, low=0, above=True),
+    "vol": Term(Kind.NUMBER, low=0),
+    "maturity": Term(Kind.NUMBER, low=0),
+    "domestic_rate": Term(Kind.NUMBER),
+    "foreign_rate": Term(Kind.NUMBER),
+    "notional": Term(Kind.NUMBER, low=0),
+}
+"""European FX options; ``spot`` and ``strike`` in domestic currency for a unit of the foreign one,
+``notional`` in the foreign one, ``maturity`` in years, rates by year, compounded continuously."""
+
+PRODUCTS: Mapping[str, Schema] = {"warrant": WARRANT, "european": EUROPEAN}
 """The products we know; a trade of another product is kept as it is, for whoever can price it."""
+
+
+def product_of(schema: Schema) -> str | None:
+    """The product that has this very schema, None if it is somebody's own."""
+    return next((name for name, known in PRODUCTS.items() if known is schema), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +190,19 @@ class Checked:
     """The rows that passed, ascending; the columns' values are in this order."""
     columns: Columns
     faults: Sequence[Fault] = field(default=())
+
+
+def other_products(raw: RawColumns, product: str, count: int) -> Sequence[Fault]:
+    """Which of ``count`` trades are of another product, each as a fault of its ``product``."""
+    named = raw.get("product")
+    if named is None and product == DEFAULT_PRODUCT:
+        return ()  # as nearly always
+    rule = f"{product} for this algorithm"
+    return [
+        Fault(row, "product", value, rule)
+        for row, value in enumerate(named or (None,) * count)
+        if (DEFAULT_PRODUCT if value is None else value) != product
+    ]
 
 
 def check(raw: RawColumns, schema: Schema, count: int) -> Checked:

@@ -1,25 +1,11 @@
 """The path kernel that adds delta and vega: one pass, the same paths, the same PV to the last bit.
 
-The payoff jumps at the barrier, so its derivative along a path misses what the jump contributes.
-We move each path by its derivative only as far as the barrier does not feel it, and give the rest
-to the density of the normals. By path, with x as in the model's kernel and theta = spot or vol:
+A path's derivative is payoff' * tangent + payoff * weight; see ``engine.pricing.tangents``.
 
-    p = dx[t]/dtheta, the tangent of x before this step's correction
-    n = the standard normal along one direction in the plane of z1 and z2;  j = dx[t]/dn
-    a = -p * b, by which n is moved:  b = c*j / (c*j**2 + x[t]**2 * (1 + (x[t]/l)**4))
-    h = p + a*j = p * (1 - b*j), the tangent after it: 0 at x[t] = 0, and p itself far away
-    dPV/dtheta = E[payoff'(x[T]) * h[T] - payoff * sum over t of (a*n - da/dn)], knocked out: 0
-
-Each summand is Gaussian integration by parts, E[f'(n) a] = E[f(n) (a n - a')], so the result is
-unbiased for any b for which h vanishes at the barrier; b decides the variance alone. At the last
-step b is 0, for the payoff does not jump there: it is 0 at the barrier. The idea, in continuous
-time, is that of Gobet and Kohatsu-Higa, "Computation of Greeks for barrier and lookback options
-using Malliavin calculus", Electronic Communications in Probability 8 (2003), 51-62: no weight where
-the path is near the barrier, pathwise elsewhere. See also Glasserman, "Monte Carlo Methods in
-Financial Engineering" (2003), sections 7.2 to 7.4, for the two halves.
-
-c and l were chosen by trial on 30 trades with spots from 0 to 30 % above the strike: standard
-errors are flat around them.
+The control's derivatives are estimated in the same way, from the same moved normals. The twin moves
+by them too, and so do its moves and weights up to the step in which its path is knocked out. Which
+step that is does not change, for the path does not move at the barrier: so the derivative of the
+control has the expectation that its closed form has, however random the path's volatility is.
 """
 
 import math
@@ -27,22 +13,24 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.pricing.control import ControlTerms, control_terms, control_value
 from engine.pricing.jit import compiled, inlined
 from engine.pricing.kernel import (
+    CONTROL,
+    DATES,
+    MATURITY,
     NORMAL_ROWS,
-    RATIO,
     SPOT,
     STATE_ROWS,
     STRIKE,
+    VALUE,
     VOL,
-    Z1,
-    Z2,
+    WALK,
     X,
-    add_value,
     fill_growth,
+    fill_values,
     start_paths,
     step_paths,
-    survivor_value,
     walk_terms,
 )
 from engine.pricing.mathfn import f32, u32, u64
@@ -53,189 +41,166 @@ from engine.pricing.randoms import (
     start_generators,
     trade_keys,
 )
+from engine.pricing.sums import HALF, add_path
+from engine.pricing.tangents import (
+    BY_SPOT,
+    BY_VOL,
+    CHANGE,
+    LEAST_SPREAD,
+    MOVED,
+    TANGENT_ROWS,
+    WEIGHT,
+    localise,
+    moves_of,
+    start_tangents,
+    step_tangents,
+)
 
-_SHIFT_X, _SHIFT_VOL, _SHIFT_WEIGHT = 0, LANES, 2 * LANES
-_VEGA_X, _VEGA_VOL, _VEGA_WEIGHT = 3 * LANES, 4 * LANES, 5 * LANES
-_TANGENT_ROWS = 6
-"""For each of the two parameters, the start of x and the initial volatility: the tangents of x and
-of the volatility (over the path's ratio to the initial one), and the sum of weights."""
+SPOT_VALUE, SPOT_CONTROL = STATE_ROWS * LANES, (STATE_ROWS + 1) * LANES
+VOL_VALUE, VOL_CONTROL = (STATE_ROWS + 2) * LANES, (STATE_ROWS + 3) * LANES
+_STATE_ROWS = STATE_ROWS + 4
+"""Behind a path's state: the derivatives of its value and of its control."""
 
-_C = 0.5
+Scales = tuple[float, float, float]
 
-_STEEPEST = 0.1
-"""The derivative of log-volatility by n that needs no turn: x by n then is 0 beyond n = 10 only."""
-
-_FURTHEST = 3.0
-
-_LEAST_SPREAD = 1e-150
-"""A standard deviation of x below which it counts as 0, so that 1/l stays finite."""
-
-# Bounds that keep powers of x finite, and 0 / 0 from coming about; b there is 0 to all digits.
-_LARGEST_X, _LARGEST_X_PER_L, _TINY = 1e200, 1e45, 1e-300
+_FIGURES = ((0, VALUE, CONTROL), (1, SPOT_VALUE, SPOT_CONTROL), (2, VOL_VALUE, VOL_CONTROL))
 
 
 @inlined
-def _start_tangents(tangents: NDArray[np.float64]) -> None:
+def _finite(value: float) -> float:
+    """Single precision overflows where volatility has grown by many powers of ten: no such path
+    tells anything."""
+    return value if abs(value) < math.inf else 0.0
+
+
+@inlined
+def _fill_derivatives(state: NDArray[np.float64], tangents: NDArray[f32], scales: Scales) -> None:
+    """Compute the derivatives of the paths' values by x at the start and by the volatility."""
+    per_q, per_vol, root_dt = scales
     for i in range(LANES):
-        tangents[_SHIFT_X + i] = 1.0
-        tangents[_SHIFT_VOL + i] = 0.0
-        tangents[_SHIFT_WEIGHT + i] = 0.0
-        tangents[_VEGA_X + i] = 0.0
-        tangents[_VEGA_VOL + i] = 1.0
-        tangents[_VEGA_WEIGHT + i] = 0.0
+        value = state[VALUE + i]
+        slope = 1.0 - value if state[X + i] >= 0.0 else 0.0
+        by_x = 1.0 + np.float64(tangents[BY_SPOT + CHANGE + i])
+        by_vol = root_dt * np.float64(tangents[BY_VOL + CHANGE + i])
+        weight = per_q * np.float64(tangents[BY_SPOT + WEIGHT + i])
+        vol_weight = per_vol * np.float64(tangents[BY_VOL + WEIGHT + i])
+        alive = state[X + i] >= 0.0
+        state[SPOT_VALUE + i] = _finite(slope * by_x + value * weight) if alive else 0.0
+        state[VOL_VALUE + i] = _finite(slope * by_vol + value * vol_weight) if alive else 0.0
 
 
 @inlined
-def _direction(on_z1: float, on_z2: float) -> tuple[float, float]:
-    """The direction (on z1, on z2) in which normals are moved, of length 1.
-
-    Along z1, as long as that hardly moves the volatility: a step's move of both could cancel, and x
-    then not depend on n at all. With large vol_of_vol, turned away from what moves the volatility,
-    as far as rho allows.
-    """
-    slope = 0.0
-    if abs(on_z1) > _STEEPEST and on_z2 > 0.0:
-        slope = (math.copysign(_STEEPEST, on_z1) - on_z1) / on_z2
-        slope = min(max(slope, -_FURTHEST), _FURTHEST)
-    length = math.sqrt(1.0 + slope * slope)
-    return 1.0 / length, slope / length
-
-
-@inlined
-def _localisation(vol: float, time_left: float) -> tuple[float, float]:
-    """1/l and vol/l, with l the standard deviation of x over the time that is left.
-
-    Both are 0, which makes b = 0 and so the tangents purely pathwise, at the last step and for
-    paths that do not move.
-    """
-    root = math.sqrt(time_left)
-    if vol * root > _LEAST_SPREAD:
-        return 1.0 / (vol * root), 1.0 / root
-    return 0.0, 0.0
-
-
-@inlined
-def _weigh(
-    tangents: NDArray[np.float64],
-    row: int,
-    s: float,
-    ds: float,
-    n: float,
-    b: float,
-    db: float,
-    keep: float,
-    on_vol: float,
-) -> None:
-    """Step one parameter's tangents in one lane, and add its weight; see ``_step_tangents``."""
-    p = tangents[row] + tangents[row + LANES] * s
-    dp = tangents[row + LANES] * ds
-    tangents[row] = p * keep
-    tangents[row + LANES] -= on_vol * p
-    tangents[row + 2 * LANES] += b * (p * n - dp) - p * db
-
-
-@inlined
-def _step_tangents(
-    tangents: NDArray[np.float64],
+def _fill_controls(
     state: NDArray[np.float64],
-    normals: NDArray[f32],
-    vol: float,
-    dt: float,
-    root_dt: float,
-    direction: tuple[float, float],
-    kappa: float,
-    localisation: tuple[float, float],
+    tangents: NDArray[f32],
+    steps: int,
+    controlled: bool,
+    terms: ControlTerms,
+    on_z1: float,
+    scales: Scales,
 ) -> None:
-    """Move the tangents over the step that ``step_paths`` has just made.
-
-    The names are those above, with x and j in units of l and b of 1/l; s is dx/dvol by the step's
-    own volatility, kappa the derivative of log-volatility by n, and d... a derivative by n.
-    """
-    on_z1, on_z2 = direction
-    per_l, vol_per_l = localisation
-    vol_dt, root_dt_on_z1 = vol * dt, root_dt * on_z1
-    kappa_per_l = kappa * vol_per_l
+    """Compute the controls and their derivatives; 0 for a trade that has none."""
+    if not controlled:
+        for i in range(LANES):
+            state[CONTROL + i] = 0.0
+            state[SPOT_CONTROL + i] = 0.0
+            state[VOL_CONTROL + i] = 0.0
+        return
+    per_q, per_vol, root_dt = scales
+    spread = terms[3]
     for i in range(LANES):
-        z1 = float(normals[Z1 + i])
-        n = on_z1 * z1 + on_z2 * float(normals[Z2 + i])
-        ratio = state[RATIO + i]
-        v_dt = vol_dt * ratio
-        s = ratio * (root_dt * z1 - v_dt)
-        direct = root_dt_on_z1 * ratio
-        whole = direct + kappa * s
-        ds = whole - kappa * (ratio * v_dt)
-        j = vol_per_l * whole
-        dj = kappa_per_l * (direct + ds)
-        x = min(min(state[X + i], _LARGEST_X) * per_l, _LARGEST_X_PER_L)
-        x2 = x * x
-        x4 = x2 * x2
-        cj = _C * j
-        reciprocal = 1.0 / (cj * j + x2 * (1.0 + x4) + _TINY)
-        b = cj * reciprocal
-        dlower = 2.0 * cj * dj + x * (2.0 + 6.0 * x4) * j
-        db = (_C * dj - b * dlower) * reciprocal
-        keep = 1.0 - b * j
-        on_vol = kappa_per_l * b
-        _weigh(tangents, _SHIFT_X + i, s, ds, n, per_l * b, per_l * db, keep, on_vol)
-        _weigh(tangents, _VEGA_X + i, s, ds, n, per_l * b, per_l * db, keep, on_vol)
+        dates, walk = state[DATES + i], state[WALK + i]
+        value, by_x, by_log_vol = control_value(steps, dates, walk, terms)
+        weight = per_q * np.float64(tangents[BY_SPOT + WEIGHT + i])
+        vol_weight = per_vol * np.float64(tangents[BY_VOL + WEIGHT + i])
+        tangent = 1.0 + on_z1 * np.float64(tangents[BY_SPOT + MOVED + i])
+        moved = on_z1 * np.float64(tangents[BY_VOL + MOVED + i])
+        vol_tangent = root_dt * ((walk - spread * dates) + moved)
+        state[CONTROL + i] = value
+        state[SPOT_CONTROL + i] = _finite(by_x * tangent + value * weight)
+        state[VOL_CONTROL + i] = _finite(
+            (by_x * vol_tangent + value * vol_weight) + by_log_vol * per_vol
+        )
 
 
-@inlined
-def _add_figures(
+def add_greeks(
+    seed: np.uint64,
+    ids: NDArray[np.int64],
+    terms: NDArray[np.float64],
+    steps: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
     sums: NDArray[np.float64],
-    state: NDArray[np.float64],
-    tangents: NDArray[np.float64],
-    lane: int,
+    expected: NDArray[np.float64],
 ) -> None:
-    value = survivor_value(state, lane)
-    shift, vega = 0.0, 0.0
-    if value >= 0.0:
-        slope = 1.0 - value
-        shift = slope * tangents[_SHIFT_X + lane] + value * tangents[_SHIFT_WEIGHT + lane]
-        vega = slope * tangents[_VEGA_X + lane] + value * tangents[_VEGA_WEIGHT + lane]
-    add_value(sums, 0, max(value, 0.0))
-    add_value(sums, 1, shift)
-    add_value(sums, 2, vega)
+    """As ``add_values``, with the derivatives by x at the start and by the initial volatility.
+
+    The second axis of ``sums`` and ``expected`` is value, d/dx and d/dvol.
+    """
+    generators, normals = np.empty(GENERATOR_ROWS * LANES, u32), np.empty(NORMAL_ROWS * LANES, f32)
+    state = np.empty(_STATE_ROWS * LANES, np.float64)
+    tangents = np.empty(TANGENT_ROWS * LANES, f32)
+    _add_greeks(
+        *(seed, ids, terms, steps, starts, stops, sums.reshape(-1), expected),
+        *(generators, normals, state, tangents),
+    )
+
+
+@inlined
+def _scales(terms: NDArray[np.float64], trade: int, steps: int, spread: float) -> Scales:
+    """What brings derivatives to x and volatility: 1/q, 1/vol, and q/vol. The first two go with
+    weights, which paths that do not move have none of."""
+    moves = spread > LEAST_SPREAD
+    per_q = 1.0 / spread if moves else 0.0
+    per_vol = 1.0 / terms[VOL, trade] if moves else 0.0
+    return per_q, per_vol, math.sqrt(terms[MATURITY, trade] / steps)
 
 
 @compiled
-def simulate_greeks(
+def _add_greeks(
     seed: u64,
     ids: NDArray[np.int64],
     terms: NDArray[np.float64],
     steps: NDArray[np.int64],
-    paths: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """As ``simulate_values``, with the derivatives by x at the start and by the initial volatility.
-
-    Returns (number, shift, sum, sum of squares) of value, d/dx and d/dvol in shape (trades, 3, 4).
-    """
-    generators = np.empty(GENERATOR_ROWS * LANES, u32)
-    normals = np.empty(NORMAL_ROWS * LANES, f32)
-    state = np.empty(STATE_ROWS * LANES, np.float64)
-    tangents = np.empty(_TANGENT_ROWS * LANES, np.float64)
-    sums = np.zeros((len(ids), 3, 4), np.float64)
-    for n in range(len(ids)):
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    sums: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    generators: NDArray[u32],
+    normals: NDArray[f32],
+    state: NDArray[np.float64],
+    tangents: NDArray[f32],
+) -> None:
+    for n in range(ids.size):
         if terms[SPOT, n] < terms[STRIKE, n]:
-            sums[n, :, 0] = paths[n]
+            for path in range(starts[n], stops[n]):
+                for figure in range(3):
+                    add_path(sums, HALF * (2 * (3 * n + figure) + path % 2), 0.0, 0.0)
             continue
-        x, dt, root_dt, drift, log_drift, on_z1, on_z2 = walk_terms(terms, n, steps[n])
-        vol = terms[VOL, n]
-        direction = _direction(on_z1, on_z2)
-        kappa = on_z1 * direction[0] + on_z2 * direction[1]
+        x, drift, spread, growth = walk_terms(terms, n, steps[n])
+        moves, scales = moves_of(growth), _scales(terms, n, steps[n], spread)
+        controlled, control = control_terms(x, drift, spread, steps[n])
+        if controlled:
+            value, by_x, by_log_vol = control_value(steps[n], 0.0, 0.0, control)
+            expected[n, 0] = value
+            expected[n, 1] = by_x
+            expected[n, 2] = by_log_vol * scales[1]
         keys = trade_keys(seed, ids[n])
-        for first in range(0, paths[n], LANES):
+        for first in range(starts[n], stops[n], LANES):
             start_generators(generators, keys, first)
             start_paths(state, x)
-            _start_tangents(tangents)
+            start_tangents(tangents)
             for step in range(steps[n]):
                 draw_normals(generators, step, normals)
-                fill_growth(normals, log_drift, on_z1, on_z2)
-                step_paths(state, normals, vol, drift, dt, root_dt)
-                localisation = _localisation(vol, (steps[n] - step - 1) * dt)
-                _step_tangents(
-                    tangents, state, normals, vol, dt, root_dt, direction, kappa, localisation
-                )
-            for lane in range(min(LANES, paths[n] - first)):
-                _add_figures(sums[n], state, tangents, lane)
-    return sums
+                fill_growth(normals, growth)
+                step_paths(state, normals, drift, spread)
+                localisation = localise(spread, steps[n] - step - 1)
+                step_tangents(tangents, state, normals, spread, moves, localisation, step + 1)
+            fill_values(state)
+            _fill_derivatives(state, tangents, scales)
+            _fill_controls(state, tangents, steps[n], controlled, control, moves[0], scales)
+            rest = stops[n] - first
+            for lane in range(LANES if rest > LANES else rest):
+                for figure, value_row, control_row in _FIGURES:
+                    place = HALF * (2 * (3 * n + figure) + lane % 2)
+                    add_path(sums, place, state[value_row + lane], state[control_row + lane])

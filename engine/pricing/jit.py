@@ -2,8 +2,9 @@
 
 ``error_model="numpy"`` makes a division by zero a NaN or an infinity: Python's own rule would put a
 branch into every loop, and LLVM would not vectorize it. There is no ``fastmath`` anywhere: LLVM may
-then neither reorder sums nor fuse a product and a sum into one rounding, so the bits do not depend
-on the width of the processor's vectors or on what instructions it has.
+then neither reorder sums nor fuse a product and a sum into one rounding on its own, so the bits do
+not depend on the width of the processor's vectors or on what instructions it has. Where fusing
+pays, we say so: ``fma``.
 
 Kernels are compiled at their first call and kept on disk: in ``NUMBA_CACHE_DIR`` if it is set, else
 beside the source, else in the user's cache directory. Where none of them can be written they work
@@ -11,7 +12,7 @@ all the same, and every process compiles anew, which takes some seconds.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,14 +20,26 @@ import numba
 import numpy as np
 from llvmlite import binding  # type: ignore[import-untyped]  # It ships no types.
 from numba.core import config, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 F = TypeVar("F", bound=Callable[..., Any])
+Real = TypeVar("Real", float, np.float32)
+
+_PIECE: Mapping[str, Any] = {
+    "error_model": "numpy",
+    "forceinline": True,
+    # What Python and C would need to call it takes longer to compile than it does itself.
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 
 
 def inlined(function: F) -> F:
-    """Compile a piece of a kernel, to be put into each place that calls it."""
-    return cast(F, numba.njit(error_model="numpy", forceinline=True)(function))
+    """Compile a piece of a kernel, to be put into each place that calls it.
+
+    Called from Python it stays what it is, a Python function.
+    """
+    return register_jitable(**_PIECE)(function)
 
 
 def compiled(function: F) -> F:
@@ -51,8 +64,8 @@ def _origin() -> str:
     """
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for name in ("jit", "mathfn", "randoms", "kernel", "greeks"):
-        digest.update((here / f"{name}.py").read_bytes())
+    for path in sorted(here.glob("*.py")):
+        digest.update(path.read_bytes())
     # Numba sets its options in a way that mypy does not see.
     name = config.CPU_NAME  # type: ignore[attr-defined]
     features = config.CPU_FEATURES  # type: ignore[attr-defined]
@@ -86,3 +99,21 @@ float32_bits: Callable[[np.float32], np.uint32] = _reinterpreting(types.float32,
 float32_of: Callable[[np.uint32], np.float32] = _reinterpreting(types.uint32, types.float32)
 float64_bits: Callable[[float], np.uint64] = _reinterpreting(types.float64, types.uint64)
 float64_of: Callable[[np.uint64], float] = _reinterpreting(types.uint64, types.float64)
+
+
+def _fused(_typing: Any, x: types.Type, y: types.Type, z: types.Type) -> Any:
+    if not (x == y == z and x in (types.float32, types.float64)):
+        return None
+
+    def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.fma(*arguments)
+
+    return x(x, y, z), emit
+
+
+fma: Callable[[Real, Real, Real], Real] = cast(Any, intrinsic(_fused))
+"""x * y + z in one rounding, of three floats of the same width.
+
+IEEE 754 defines its every bit. Where the processor has no such instruction, LLVM calls the C
+library's function, which is slow but has to give the same.
+"""

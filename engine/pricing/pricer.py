@@ -6,6 +6,7 @@ between calls, measures no time and speaks to no server, so it can be tested, an
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +17,12 @@ from engine.trade import Columns, Schema
 Figures = Mapping[str, NDArray[Any]]
 """Figure name -> array of shape (trades,), in the order of the batch; NaN where it has no value.
 
-The names are those of a result record: ``pv, se, delta, delta_se, vega, vega_se`` (float64, in the
-trade's currency, and for the greeks per unit of spot and of volatility) and ``paths`` (int64).
+Those that the grid knows are ``pv, se, delta, delta_se, vega, vega_se``, in the trade's currency,
+the greeks per unit of spot and of volatility, and ``paths``; others are kept as they are, under any
+name of letters, digits and underscores. All become float64, but ``paths`` int64. Lists will do.
+
+Besides figures it may hold ``reason``: for each trade None, or why it is not priced. That spares
+its neighbours the second pricing that an exception costs them.
 """
 
 
@@ -45,12 +50,22 @@ class Request:
     """The job's seed: random numbers are a function of it, the trade's ID, path and step alone."""
     paths: int | None = None
     """Number of paths for every trade, in place of the trades' own."""
+    accuracy: float | None = None
+    """Relative standard error of the PV at which a trade has enough paths; ``paths`` then is the
+    most it may take. Only pricers that simulate paths know it."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What only some pricers know, ``{"task_duration": 50}`` for one."""
+    """What only some pricers know, ``{"task_duration": 50}`` for one; it cannot be changed."""
+
+    def __post_init__(self) -> None:
+        # One request serves the threads of many chunks: none may change it under the others (G3).
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
 
 
 class Pricer(Protocol):
-    """Prices trades; see ``engine.pricing.registry`` for how a job finds one by name."""
+    """Prices trades; see ``engine.pricing.registry`` for how a job finds one by name.
+
+    ``engine.adapters`` makes one of a function that prices a single trade.
+    """
 
     @property
     def version(self) -> str:
@@ -58,11 +73,17 @@ class Pricer(Protocol):
 
     @property
     def schema(self) -> Schema:
-        """The fields a trade must have; trades that lack one are rejected before they get here."""
+        """The fields a trade must have; trades that lack one are rejected before they get here.
+
+        So are trades of another product, if it is the very schema of one of ``PRODUCTS``.
+        """
 
     @property
     def releases_gil(self) -> bool:
         """Whether it lets other threads run: if not, its slots are processes."""
 
     def price(self, batch: Batch, request: Request) -> Figures:
-        """Price the batch. Whatever it raises makes the trades rejected, one by one."""
+        """Price the batch; a trade's figures must not depend on which others are in it (G3).
+
+        If it raises, its trades are priced one by one, and those that raise alone are rejected.
+        """

@@ -74,7 +74,8 @@ def _sfc32(a: u32, b: u32, c: u32, counter: u32) -> tuple[u32, u32, u32, u32]:
 @inlined
 def uniform(bits: u32) -> f32:
     """A number strictly inside (0, 1), from the upper 31 bits; at least 2**-32."""
-    return min((f32(i32(u32(bits >> _1))) + _HALF) * _PER_2_31, _LARGEST_UNIFORM)
+    u = (f32(i32(u32(bits >> _1))) + _HALF) * _PER_2_31
+    return u if u < _LARGEST_UNIFORM else _LARGEST_UNIFORM
 
 
 @inlined

@@ -8,23 +8,38 @@ strike on any date, the first one included, and else pays on the last date
 
 Delta is dPV/dspot and vega dPV/dvol, by the initial volatility, of that product as it is monitored.
 Where spot equals strike, delta is the derivative upwards.
+
+All figures are unbiased estimates with a control variate (``engine.pricing.control``). One that is
+next to nothing may so lie below 0, by no more than its error lets expect.
 """
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.pricing.greeks import simulate_greeks
-from engine.pricing.kernel import simulate_values
+from engine.pricing.estimate import FIRST_LOOK, SECOND_LOOK
+from engine.pricing.greeks import add_greeks
+from engine.pricing.kernel import add_values
 from engine.pricing.pricer import Batch, Figures, Request
+from engine.pricing.simulate import Kernel, Trades, simulate
 from engine.trade import WARRANT, Schema
 
 _TERMS = ("spot", "strike", "drift", "vol", "vol_of_vol", "rho", "maturity")
 """In the order of the kernels' rows."""
 
+_GREEKS = ("pv", "delta", "vega")
+"""In the order of the kernels' figures."""
+
 _PAYOFF_FACTOR = 1.000799081
+
+MOST_PATHS = 2**20
+"""How many paths a trade may take where a job asks for an accuracy and says nothing of paths."""
+
+_GREEKS_PER = {"unit": 1.0, "basis_point": 1e-4}
+"""What the greeks may be quoted for: a change by 1, or by 1/10,000, of spot and of volatility."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -34,68 +49,104 @@ Integers = NDArray[np.int64]
 class PvOnly:
     """Prices the PV alone."""
 
-    version: str = "1"
+    version: str = "2"
     releases_gil: bool = True
     schema: ClassVar[Schema] = WARRANT
 
     def price(self, batch: Batch, request: Request) -> Figures:
-        """Return ``pv``, ``se`` and ``paths``.
+        """Return ``pv``, ``se`` and ``paths``, the number of paths used.
+
+        Without ``request.accuracy`` these are exactly as many as asked for. With it, a trade takes
+        paths until its standard error is at most ``accuracy * abs(pv)``, and at most
+        ``request.paths``, or ``MOST_PATHS``; the number in the trade's terms does not count.
 
         The standard error of a single path is not defined, and NaN. Raises ValueError for fewer
-        than one path, and for amounts too large for a float64.
+        than one path, an accuracy that is not a finite number above 0, and amounts too large for a
+        float64.
         """
-        terms, steps, paths = _kernel_arguments(batch, request)
-        sums = simulate_values(_seed(request), np.array(batch.ids), terms, steps, paths)
-        pv, se = _means_and_errors(sums[:, 0], _amounts(batch))
-        return {"pv": pv, "se": se, "paths": paths}
+        estimates, errors, paths = _simulate(add_values, 1, batch, request, FIRST_LOOK)
+        amounts = _amounts(batch)
+        return {"pv": amounts * estimates[0], "se": amounts * errors[0], "paths": paths}
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaVega:
-    """Prices PV, delta and vega in one pass; its PV is that of ``PvOnly`` to the last bit."""
+    """Prices PV, delta and vega in one pass.
 
-    version: str = "1"
+    On as many paths, its PV is that of ``PvOnly`` to the last bit.
+    """
+
+    version: str = "2"
     releases_gil: bool = True
     schema: ClassVar[Schema] = WARRANT
 
     def price(self, batch: Batch, request: Request) -> Figures:
-        """Return ``pv, se, delta, delta_se, vega, vega_se`` and ``paths``; else as ``PvOnly``."""
-        terms, steps, paths = _kernel_arguments(batch, request)
-        sums = simulate_greeks(_seed(request), np.array(batch.ids), terms, steps, paths)
+        """Return ``pv, se, delta, delta_se, vega, vega_se`` and ``paths``; else as ``PvOnly``.
+
+        ``request.accuracy`` is that of the PV; but a trade takes ``SECOND_LOOK`` paths at least:
+        those few that are knocked out hardly move the PV, and may be half of vega's error.
+
+        The option ``greeks_per`` says for which change of spot and of volatility delta and vega
+        are: ``"unit"``, which is the default, or ``"basis_point"``, a 10,000th of it. Raises
+        ValueError for any other.
+        """
+        estimates, errors, paths = _simulate(add_greeks, 3, batch, request, SECOND_LOOK)
         amounts = _amounts(batch)
-        pv, se = _means_and_errors(sums[:, 0], amounts)
-        # x = log(spot / strike), so d/dspot is d/dx over spot.
-        delta, delta_se = _means_and_errors(
-            sums[:, 1], _finite(batch, amounts / batch.terms["spot"])
-        )
-        vega, vega_se = _means_and_errors(sums[:, 2], amounts)
-        return {
-            "pv": pv,
-            "se": se,
-            "delta": delta,
-            "delta_se": delta_se,
-            "vega": vega,
-            "vega_se": vega_se,
-            "paths": paths,
-        }
+        # x = log(spot / strike), so that d/dspot is d/dx over spot.
+        by_spot = _finite(batch, amounts / batch.terms["spot"])
+        units = amounts, by_spot * _greeks_unit(request), amounts * _greeks_unit(request)
+        figures: dict[str, NDArray[Any]] = {}
+        for name, unit, estimate, error in zip(_GREEKS, units, estimates, errors, strict=True):
+            figures[name] = unit * estimate
+            figures["se" if name == "pv" else f"{name}_se"] = unit * error
+        return {**figures, "paths": paths}
 
 
-def _seed(request: Request) -> np.uint64:
-    return np.uint64(request.seed % 2**64)
+def trades_of(batch: Batch, request: Request) -> Trades:
+    """What the kernels take of a batch."""
+    return Trades(
+        np.uint64(request.seed % 2**64),
+        np.array(batch.ids, dtype=np.int64),
+        np.array([batch.terms[name] for name in _TERMS], dtype=np.float64),
+        np.array(batch.terms["steps"], dtype=np.int64),
+        _paths(batch, request),
+    )
 
 
-def _kernel_arguments(batch: Batch, request: Request) -> tuple[Floats, Integers, Integers]:
-    """Terms of shape (7, trades), steps and paths, as fresh arrays.
+def _simulate(
+    kernel: Kernel, figures: int, batch: Batch, request: Request, first_look: int
+) -> tuple[Floats, Floats, Integers]:
+    trades = trades_of(batch, request)
+    return simulate(kernel, figures, trades, _accuracy(request), first_look)
 
-    Numba compiles a kernel again for arrays that are read-only or not contiguous; these never are.
-    """
-    terms = np.array([batch.terms[name] for name in _TERMS], dtype=np.float64)
-    steps = np.array(batch.terms["steps"], dtype=np.int64)
-    if request.paths is None:
-        return terms, steps, np.array(batch.terms["paths"], dtype=np.int64)
-    if request.paths < 1:
-        raise ValueError(f"paths is {request.paths}: must be at least 1")
-    return terms, steps, np.full(len(batch), request.paths, dtype=np.int64)
+
+def _accuracy(request: Request) -> float | None:
+    """The relative standard error to reach, checked."""
+    if request.accuracy is None:
+        return None
+    if not (math.isfinite(request.accuracy) and request.accuracy > 0):
+        raise ValueError(f"accuracy is {request.accuracy}: must be a finite number above 0")
+    return float(request.accuracy)
+
+
+def _paths(batch: Batch, request: Request) -> Integers:
+    """How many paths each trade takes, or may take."""
+    if request.paths is not None:
+        if request.paths < 1:
+            raise ValueError(f"paths is {request.paths}: must be at least 1")
+        return np.full(len(batch), request.paths, dtype=np.int64)
+    if request.accuracy is not None:
+        return np.full(len(batch), MOST_PATHS, dtype=np.int64)
+    return np.array(batch.terms["paths"], dtype=np.int64)
+
+
+def _greeks_unit(request: Request) -> float:
+    """What part of 1 delta and vega are for."""
+    per = request.options.get("greeks_per", "unit")
+    if not isinstance(per, str) or per not in _GREEKS_PER:
+        choices = ", ".join(_GREEKS_PER)
+        raise ValueError(f"option greeks_per is {per!r}: must be one of {choices}")
+    return _GREEKS_PER[per]
 
 
 def _amounts(batch: Batch) -> Floats:
@@ -113,17 +164,6 @@ def _finite(batch: Batch, amounts: Floats) -> Floats:
             f"trade {batch.ids[too_large][0]}: warrants * notional / strike is too large"
         )
     return amounts
-
-
-def _means_and_errors(sums: Floats, amounts: Floats) -> tuple[Floats, Floats]:
-    """Means and their standard errors from (number, shift, sum, sum of squares), times amounts."""
-    number, shift, total, squares = sums.T
-    mean = total / number
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # The clip is for rounding: a variance is not negative.
-        variance = np.maximum(squares - total * mean, 0.0) / (number - 1.0)
-        error = np.sqrt(variance / number)
-    return amounts * (shift + mean), amounts * error
 
 
 pvonly = PvOnly()

@@ -1,8 +1,6 @@
 """Pricing one chunk: every trade ends in exactly one outcome, whatever it is (G1, G3, G5)."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import orjson
@@ -11,65 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.blocks import Trades
-from engine.chunk import MAX_REASON, Chunk, Priced, price_chunk, refuse_chunk
-from engine.codec import decode_records, encode_block
-from engine.ids import Ids, by_block, parse_ids
+from engine.chunk import price_chunk, refuse_chunk
+from engine.codec import decode_records
+from engine.ids import parse_ids
 from engine.outcome import Outcome
-from engine.pricing.pricer import Pricer, Request
+from engine.pricing.pricer import Request
+from engine.pricing.reasons import MAX_REASON
 from engine.pricing.synthetic import pricer as synthetic
 from engine.pricing.warrant import pvonly
 from producer.generate import generate
 from tests import pricers
-
-Record = dict[str, Any]
-
-
-def blocks_of(trades: Trades) -> dict[int, bytes | None]:
-    blocks: dict[int, bytes | None] = {}
-    for number, ids in by_block(np.asarray(trades.ids)):
-        part = trades.at(np.searchsorted(trades.ids, ids).tolist())
-        blocks[number] = encode_block(part.ids, part.columns)
-    return blocks
-
-
-def chunk(
-    ids: Ids | str,
-    blocks: dict[int, bytes | None],
-    request: Request | None = None,
-    failure: float = 0.0,
-) -> Chunk:
-    ids = parse_ids(ids) if isinstance(ids, str) else ids
-    wanted = {number: blocks.get(number) for number, _ in by_block(ids)}
-    return Chunk(ids, wanted, request or Request(seed=3), failure, attempts=1)
-
-
-def price(pricer: Pricer, work: Chunk) -> list[Record]:
-    """The records of a chunk, checked: one for each ID, in order, and as counted."""
-    priced = price_chunk(pricer, work, lambda: 0.0)
-    records = read(priced)
-    assert [record["id"] for record in records] == work.ids.tolist()
-    outcomes = [record["outcome"] for record in records]
-    assert outcomes.count("priced") == priced.priced
-    assert outcomes.count("rejected") == priced.rejected == len(records) - priced.priced
-    assert all(("reason" in record) == (record["outcome"] == "rejected") for record in records)
-    return records
-
-
-def read(priced: Priced) -> list[Record]:
-    records: list[Record] = []
-    for number, data in priced.records.items():
-        found = decode_records(data)
-        assert {record["id"] // 100 for record in found} == {number}
-        records += found
-    return records
-
-
-def reasons(records: Sequence[Record]) -> dict[int, str]:
-    return {record["id"]: record["reason"] for record in records if "reason" in record}
-
-
-def table(*rows: str, names: str = '["id","spot"]') -> dict[int, bytes | None]:
-    return {0: "\n".join([names, *rows]).encode()}
+from tests.engine.chunks import Record, blocks_of, chunk, price, read, reasons, table
 
 
 def test_trades_are_priced_in_order_of_id() -> None:
@@ -129,75 +79,6 @@ def test_a_field_that_the_pricer_does_not_know_is_passed_over() -> None:
 def test_a_block_of_any_bytes_is_an_outcome(data: bytes) -> None:
     """G10."""
     price(pricers.plain, chunk("0-3", {0: data}))
-
-
-@pytest.mark.parametrize("error", sorted(pricers.ERRORS))
-def test_a_trade_that_raises_is_rejected_alone(error: str) -> None:
-    """G5, G3: its neighbours have the bits that they have without it."""
-    blocks = blocks_of(generate(1, 0, 100))
-    quiet = Request(seed=3, options={"ids": [], "error": error})
-    loud = Request(seed=3, options={"ids": [7], "error": error})
-    expected = price(pricers.raising, chunk("0-20", blocks, quiet))
-    records = price(pricers.raising, chunk("0-20", blocks, loud))
-    assert list(reasons(records)) == [7]
-    assert records[7]["reason"].startswith(type(pricers.ERRORS[error]).__name__)
-    assert len(records[7]["reason"]) <= MAX_REASON
-    assert records[:7] + records[8:] == expected[:7] + expected[8:]
-
-
-def test_a_pricer_that_raises_for_all_rejects_all() -> None:
-    """G5."""
-    request = Request(options={"ids": list(range(20)), "error": "value"})
-    records = price(pricers.raising, chunk("0-9", blocks_of(generate(1, 0, 10)), request))
-    assert set(reasons(records).values()) == {"ValueError: no such curve"}
-
-
-@pytest.mark.parametrize(
-    ("what", "reason"),
-    [
-        ("nothing", "TypeError: "),
-        ("too many", "ValueError: the pricer returned pv of shape (2,) for 1 trades"),
-        ("a table", "ValueError: the pricer returned pv of shape (1, 2) for 1 trades"),
-        ("text", "ValueError: the pricer returned pv of type <U1: must be numbers"),
-        ("complex", "ValueError: the pricer returned pv of type complex128: must be numbers"),
-        ("objects", "ValueError: the pricer returned pv of type object: must be numbers"),
-        ("truth", "ValueError: the pricer returned pv of type bool: must be numbers"),
-        ("infinite", "pv is -inf"),
-    ],
-)
-def test_a_pricer_that_returns_no_prices_is_a_reason(what: str, reason: str) -> None:
-    """G5."""
-    request = Request(options={"what": what})
-    records = price(pricers.returning, chunk("0-4", blocks_of(generate(1, 0, 5)), request))
-    assert len(reasons(records)) == 5
-    assert all(told.startswith(reason) for told in reasons(records).values())
-
-
-@pytest.mark.parametrize("what", ["single", "long double"])
-def test_numbers_of_any_width_are_prices(what: str) -> None:
-    request = Request(options={"what": what})
-    records = price(pricers.returning, chunk("0-4", blocks_of(generate(1, 0, 5)), request))
-    assert [record["pv"] for record in records] == [0.0, 1.0, 2.0, 3.0, 4.0]
-
-
-def test_a_pv_that_is_no_number_is_a_reason_and_another_figure_is_left_out() -> None:
-    """G5."""
-    blocks = blocks_of(generate(1, 0, 6))
-    records = price(pricers.returning, chunk("0-5", blocks, Request(options={"what": "nan"})))
-    assert reasons(records) == {0: "pv is nan", 3: "pv is nan"}
-    assert all(record["se"] == 1.0 for record in records if record["id"] % 3)
-    records = price(pricers.returning, chunk("0-5", blocks, Request(options={"what": "nan error"})))
-    assert not reasons(records)
-    assert not any("se" in record for record in records)
-
-
-@pytest.mark.parametrize("failure", [0.0, 1e-9])
-def test_a_pricer_cannot_bump_its_input(failure: float) -> None:
-    """G3: raising after that, it would have prices depend on the chunk."""
-    work = chunk("0-4", blocks_of(generate(1, 0, 5)), failure=failure)
-    told = reasons(price(pricers.bumping, work))
-    assert len(told) == 5
-    assert all("read-only" in reason for reason in told.values())
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

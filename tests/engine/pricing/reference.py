@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +27,11 @@ TYPICAL: Terms = {
     "start_date": "2017-12-29",
     "end_date": "2018-08-28",
 }
+
+
+def called(function: Any) -> Any:
+    """A function that kernels inline, to be called from Python."""
+    return numba.njit(error_model="numpy")(lambda *arguments: function(*arguments))
 
 
 def batch_of(*trades: Terms, first_id: int = 0, ids: list[int] | None = None) -> Batch:
@@ -54,6 +60,21 @@ def path_payoffs(
     amount = terms["warrants"] * terms["notional"]
     payoffs = amount * np.maximum(0.0, spot / strike - 1) / spot * 1.000799081
     return np.asarray(payoffs, dtype=np.float64)
+
+
+def plain_totals(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sums over paths of their plain values, of shape (...), from a kernel's (..., 2, 8)."""
+    number, shift_d, shift_c, total_d, total_c = np.moveaxis(sums, -1, 0)[:5]
+    totals = number * (shift_d + shift_c) + total_d + total_c
+    return np.asarray(totals.sum(axis=-1), dtype=np.float64)
+
+
+def plain_errors(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard errors without controls, of shape (...), from a kernel's (..., 2, 8)."""
+    number, _, _, d, c, dd, cc, dc = np.moveaxis(sums, -1, 0)
+    squares = (dd - d * d / number) + (cc - c * c / number) + 2 * (dc - d * c / number)
+    errors = np.sqrt(squares.sum(axis=-1)) / number.sum(axis=-1)
+    return np.asarray(errors, dtype=np.float64)
 
 
 def vanilla_price(terms: Terms) -> float:

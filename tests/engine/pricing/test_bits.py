@@ -1,5 +1,6 @@
 """The promise of the same bits (G3): for any batch, any thread, any processor."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from llvmlite import binding  # type: ignore[import-untyped]  # It ships no type
 
 from engine.pricing import jit
 from engine.pricing.pricer import Batch, Figures, Request
-from engine.pricing.warrant import deltavega
+from engine.pricing.warrant import deltavega, pvonly
 from tests.engine.pricing.reference import Terms, batch_of
 
 TRADES: list[Terms] = [
@@ -27,6 +28,8 @@ TRADES: list[Terms] = [
 ]
 BATCH = batch_of(*TRADES, first_id=2**40)
 REQUEST = Request(seed=99)
+TO_ACCURACY = Request(seed=99, paths=2000, accuracy=0.01)
+BOTH = pytest.mark.parametrize("request_", [REQUEST, TO_ACCURACY], ids=["paths", "accuracy"])
 
 
 def part(rows: slice) -> Batch:
@@ -41,24 +44,35 @@ def joined(parts: list[Figures]) -> Figures:
     return {name: np.concatenate([figures[name] for figures in parts]) for name in parts[0]}
 
 
+@BOTH
 @pytest.mark.parametrize("size", [1, 3, 5])
-def test_of_any_split_of_a_batch(size: int) -> None:
+def test_of_any_split_of_a_batch(size: int, request_: Request) -> None:
     parts = [part(slice(n, n + size)) for n in range(0, len(BATCH), size)]
-    split = joined([deltavega.price(p, REQUEST) for p in parts])
-    assert bits(split) == bits(deltavega.price(BATCH, REQUEST))
+    split = joined([deltavega.price(p, request_) for p in parts])
+    assert bits(split) == bits(deltavega.price(BATCH, request_))
 
 
-def test_of_any_order_of_a_batch() -> None:
-    backwards = deltavega.price(part(slice(None, None, -1)), REQUEST)
+@BOTH
+def test_of_any_order_of_a_batch(request_: Request) -> None:
+    backwards = deltavega.price(part(slice(None, None, -1)), request_)
     restored = {name: column[::-1] for name, column in backwards.items()}
-    assert bits(restored) == bits(deltavega.price(BATCH, REQUEST))
+    assert bits(restored) == bits(deltavega.price(BATCH, request_))
 
 
-def test_of_many_threads_at_once() -> None:
-    alone = bits(deltavega.price(BATCH, REQUEST))
+@BOTH
+def test_of_many_threads_at_once(request_: Request) -> None:
+    alone = bits(deltavega.price(BATCH, request_))
     with ThreadPoolExecutor(4) as threads:
-        runs = list(threads.map(lambda _: deltavega.price(BATCH, REQUEST), range(12)))
+        runs = list(threads.map(lambda _: deltavega.price(BATCH, request_), range(12)))
     assert {bits(run) for run in runs} == {alone}
+
+
+def test_of_paths_run_at_once_or_in_several_looks() -> None:
+    looked = pvonly.price(BATCH, TO_ACCURACY)
+    assert len(set(looked["paths"])) > 2
+    for n, paths in enumerate(looked["paths"].tolist()):
+        at_once = pvonly.price(part(slice(n, n + 1)), Request(seed=99, paths=paths))
+        assert bits(at_once) == bits({name: column[n : n + 1] for name, column in looked.items()})
 
 
 def test_of_columns_that_are_read_only() -> None:
@@ -74,11 +88,48 @@ def test_of_another_seed_or_trade_differ() -> None:
     assert len({figures["pv"][0] for figures in (other_seed, other_trade)}) == 2
 
 
+NAMES = ("pv", "se", "delta", "delta_se", "vega", "vega_se")
+GOLDEN = {
+    0: [
+        "0x1.b0aa359f5effep+21",
+        "0x1.31cff93e2407bp+9",
+        "0x1.87ac28f6e9914p+25",
+        "0x1.008a77e98d9f3p+16",
+        "-0x1.370b186772a83p+20",
+        "0x1.0a3111ec4d43bp+16",
+    ],
+    2: [
+        "0x1.b7ca52561a96bp+21",
+        "0x1.1d882a9368ffcp+17",
+        "0x1.306fc3c861f1ep+25",
+        "0x1.1cb921350bbb1p+21",
+        "-0x1.7c2f1488215bep+23",
+        "0x1.d66c7a191a871p+20",
+    ],
+    7: [
+        "0x1.8cd4a74d7b0d0p+21",
+        "0x1.c8e2da89b5e61p+14",
+        "0x1.572da7a6994c0p+25",
+        "0x1.0d44754089602p+19",
+        "-0x1.9d897762ca096p+20",
+        "0x1.47f06b7390228p+17",
+    ],
+}
+
+
+def test_are_those_of_this_version() -> None:
+    figures = deltavega.price(BATCH, REQUEST)
+    for row, expected in GOLDEN.items():
+        found = [float(figures[name][row]).hex() for name in NAMES]
+        assert found == expected, "bits changed: bump the version of the pricers"
+
+
 PROGRAM = """
 import sys
-from engine.pricing.warrant import deltavega
-from tests.engine.pricing.test_bits import BATCH, REQUEST, bits
-sys.stdout.write(bits(deltavega.price(BATCH, REQUEST)).hex())
+from engine.pricing.warrant import deltavega, pvonly
+from tests.engine.pricing.test_bits import BATCH, REQUEST, TO_ACCURACY, bits
+for request in (REQUEST, TO_ACCURACY):
+    sys.stdout.write(bits(deltavega.price(BATCH, request)).hex())
 """
 
 
@@ -106,9 +157,30 @@ def test_of_any_processor(processor: str, features: str, needed: str, tmp_path: 
         text=True,
         check=True,
     )
-    assert run.stdout == bits(deltavega.price(BATCH, REQUEST)).hex()
+    here = [bits(deltavega.price(BATCH, request)).hex() for request in (REQUEST, TO_ACCURACY)]
+    assert run.stdout == "".join(here)
     # And the machine code went where it was told to, under the name of that processor.
-    assert list(tmp_path.rglob("greeks.simulate_greeks-*.nbc"))
+    assert list(tmp_path.rglob("greeks._add_greeks-*.nbc"))
+
+
+def test_of_processes_that_compile_at_the_same_time(tmp_path: Path) -> None:
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    program = PROGRAM.replace("deltavega", "pvonly")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env=environment,
+            cwd=Path(__file__).parents[3],
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    outputs = {process.communicate()[0].decode() for process in processes}
+    here = [bits(pvonly.price(BATCH, request)).hex() for request in (REQUEST, TO_ACCURACY)]
+    assert outputs == {"".join(here)}
+    # They left one kernel, which the next one loads: nothing is half written or left over.
+    assert len(list(tmp_path.rglob("*.nbc"))) == 1
+    assert not list(tmp_path.rglob("*.tmp*"))
 
 
 def test_kernels_work_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

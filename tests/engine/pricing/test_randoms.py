@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.pricing.randoms import LANES, path_normals, uniform
+from tests.engine.pricing.reference import called
 
 u32, u64 = np.uint32, np.uint64
 
@@ -59,8 +60,9 @@ def test_a_path_is_the_same_in_whatever_lane_and_length_of_run() -> None:
 
 
 def test_uniforms_lie_strictly_inside_0_and_1() -> None:
-    assert uniform(u32(0)) == np.float32(2.0**-32)
-    assert uniform(u32(2**32 - 1)) == np.float32(1 - 2.0**-24)
+    drawn = called(uniform)
+    assert drawn(u32(0)) == np.float32(2.0**-32)
+    assert drawn(u32(2**32 - 1)) == np.float32(1 - 2.0**-24)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**63])

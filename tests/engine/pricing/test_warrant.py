@@ -10,20 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.pricing.kernel import add_values
 from engine.pricing.pricer import Figures, Pricer, Request
 from engine.pricing.randoms import LANES, path_normals
-from engine.pricing.warrant import deltavega, pvonly
+from engine.pricing.simulate import add_paths
+from engine.pricing.sums import no_sums
+from engine.pricing.warrant import deltavega, pvonly, trades_of
 from engine.trade import WARRANT
 from tests.engine.pricing.reference import (
     TYPICAL,
     Terms,
     batch_of,
     path_payoffs,
+    plain_totals,
     two_step_price,
     vanilla_price,
 )
 
 REFERENCE_PRICES = Path(__file__).parents[2] / "data" / "reference-prices.ndjson"
+
+AMOUNT = TYPICAL["warrants"] * TYPICAL["notional"] / TYPICAL["strike"] * 1.000799081
 
 BOTH = pytest.mark.parametrize("pricer", [pvonly, deltavega], ids=["pvonly", "deltavega"])
 
@@ -54,11 +60,15 @@ def test_each_path_is_worth_what_the_model_says(terms: Terms) -> None:
     terms = {**TYPICAL, **terms}
     # The price of n paths for each n, so that each path's payoff is a difference of two.
     batch = batch_of(*({**terms, "paths": n} for n in range(1, LANES + 1)), ids=[9] * LANES)
-    totals = pvonly.price(batch, Request(seed=3))["pv"] * np.arange(1, LANES + 1)
-    payoffs = np.diff(totals, prepend=0.0)
+    trades = trades_of(batch, Request(seed=3))
+    sums, expected = no_sums(LANES, 1), np.zeros((LANES, 1))
+    rows = np.arange(LANES)
+    add_paths(add_values, trades, rows, 0 * rows, trades.paths, sums, expected)
+    values = np.diff(plain_totals(sums[:, 0]), prepend=0.0)
 
     normals = path_normals(np.uint64(3), 9, 0, terms["steps"]).astype(np.float64)
     expected = path_payoffs(terms, *normals)
+    payoffs = values * AMOUNT
     np.testing.assert_allclose(payoffs, expected, rtol=1e-6, atol=1e-6 * expected.max())
 
 
@@ -92,11 +102,14 @@ def reference_figures() -> Figures:
 def test_one_step_is_a_vanilla_option(spot: float, drift: float) -> None:
     terms = {**TYPICAL, "spot": spot, "drift": drift, "vol_of_vol": 0.0, "steps": 1, "vol": 0.2}
     figures = deltavega.price(batch_of(terms), Request(seed=1, paths=100_000))
-    assert abs(z_score(figures, "pv", vanilla_price(terms))) < 4
+    # The control is the payoff itself: what is left is rounding.
+    assert figures["pv"] == pytest.approx(vanilla_price(terms), rel=1e-13)
     for name, field in (("delta", "spot"), ("vega", "vol")):
         up, down = ({**terms, field: terms[field] * factor} for factor in (1 + 1e-5, 1 - 1e-5))
         exact = (vanilla_price(up) - vanilla_price(down)) / (2e-5 * terms[field])
-        assert abs(z_score(figures, name, exact)) < 4
+        assert figures[name] == pytest.approx(exact, rel=1e-6)
+    assert figures["se"] < 1e-9
+    assert max(figures["delta_se"], figures["vega_se"]) < 1e-3
 
 
 @pytest.mark.parametrize("spot", [0.82, 0.823, 0.85])
@@ -242,5 +255,30 @@ positive = st.floats(1e-6, 1e6)
 def test_figures_of_any_terms_are_numbers(**terms: float) -> None:
     figures = deltavega.price(batch_of(terms), Request())
     assert all(np.isfinite(column).all() for column in figures.values())
+    # What is worth next to nothing, or next to all, may be estimated beyond it.
     most = TYPICAL["warrants"] * TYPICAL["notional"] / terms["strike"] * 1.001
-    assert 0.0 <= figures["pv"][0] <= most
+    assert -most <= figures["pv"][0] <= 2 * most
+
+
+def test_greeks_per_basis_point() -> None:
+    batch = batch_of({})
+    one = deltavega.price(batch, Request(paths=100))
+    points = deltavega.price(batch, Request(paths=100, options={"greeks_per": "basis_point"}))
+    for name in figures_in(one):
+        scale = 1e-4 if name.startswith(("delta", "vega")) else 1.0
+        assert points[name] == pytest.approx(one[name] * scale, rel=1e-15)
+    unit = deltavega.price(batch, Request(paths=100, options={"greeks_per": "unit"}))
+    assert all((unit[name] == one[name]).all() for name in one)
+
+
+def figures_in(figures: Figures) -> list[str]:
+    assert "delta_se" in figures
+    return list(figures)
+
+
+@pytest.mark.parametrize("per", ["percent", "", None, 1, ["unit"]])
+def test_greeks_per_anything_else_is_an_error(per: object) -> None:
+    with pytest.raises(
+        ValueError, match=r"option greeks_per is .*: must be one of unit, basis_point"
+    ):
+        deltavega.price(batch_of({}), Request(options={"greeks_per": per}))

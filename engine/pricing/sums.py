@@ -1,0 +1,38 @@
+"""What a kernel adds up over the paths of a trade, for each figure and each half of the paths.
+
+A path has a value Y and a control C. Sums are of D = Y - C and of C, each less its first value, the
+shift: where Y and C are nearly equal, or vary little, the variance of what is left is not lost to
+cancellation. The halves are the paths of even and of odd number.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.pricing.jit import inlined
+
+NUMBER, SHIFT_D, SHIFT_C, SUM_D, SUM_C, SUM_DD, SUM_CC, SUM_DC = range(8)
+"""Where the sums of one half stand."""
+
+HALVES, HALF = 2, 8
+
+
+def no_sums(trades: int, figures: int) -> NDArray[np.float64]:
+    """The sums over no paths at all, of shape (trades, figures, 2, 8)."""
+    return np.zeros((trades, figures, HALVES, HALF))
+
+
+@inlined
+def add_path(sums: NDArray[np.float64], place: int, value: float, control: float) -> None:
+    """Add a path to the sums of a half that stand from ``place`` on, in a flat array."""
+    difference = value - control
+    if sums[place + NUMBER] == 0.0:
+        sums[place + SHIFT_D] = difference
+        sums[place + SHIFT_C] = control
+    d = difference - sums[place + SHIFT_D]
+    c = control - sums[place + SHIFT_C]
+    sums[place + NUMBER] += 1.0
+    sums[place + SUM_D] += d
+    sums[place + SUM_C] += c
+    sums[place + SUM_DD] += d * d
+    sums[place + SUM_CC] += c * c
+    sums[place + SUM_DC] += d * c
