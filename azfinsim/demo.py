@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from azfinsim.demo_pace import paths_for
+from azfinsim.demo_tally import Tally
 from azfinsim.demo_views import Summary, show_summary, watching
 from engine.connection import Address
 from engine.edge import DONE, SHORT, json_option, note, print_json, progress, run_async
@@ -19,9 +20,11 @@ from engine.errors import ServerError, UsageError
 from engine.grid import Grid, open_grid
 from engine.job import Job, Progress
 from engine.machine import usable_cores
+from engine.pricing import registry
 from infra.fleet import Fleet, FleetSettings
 from producer.generate import AT_ONCE, MAX_SEED, batches
-from producer.job_options import Amount, request_of
+from producer.job_options import Amount, accuracy_option, request_of, simulates
+from producer.job_views import terms
 from producer.load import Batch, load
 from producer.ndjson import output_file
 from producer.result_files import ndjson
@@ -29,6 +32,9 @@ from producer.results import results
 from producer.resume import resume
 from producer.submit import find, submit
 from producer.wait import Look, wait
+
+ACCURACY = 0.001
+"""That is asked for where the user asks for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,9 @@ class Demo:
 @click.option(
     "--paths",
     type=click.IntRange(1, 2**31),
-    help="Paths for each trade.  [default: as many as take about two minutes]",
+    help="Paths of each trade, to the last one; with --accuracy, the most a trade may take.",
 )
+@accuracy_option(f"  [default: {ACCURACY}, unless --paths is given]")
 @click.option(
     "--seed", type=click.IntRange(0, MAX_SEED), default=0, help="Of the book and of the prices."
 )
@@ -76,7 +83,6 @@ def demo(
     trades: int,
     seed: int,
     consumers: int | None,
-    paths: int | None,
     folder: Path,
     keep: bool,
     as_json: bool,
@@ -87,9 +93,10 @@ def demo(
     Starts a server and consumers of its own; Ctrl-C ends them all. Exit code 1 if a trade was not
     priced.
     """
+    began = time.monotonic()
     # As Ctrl-C, which ends what was started in its order.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    plan = Demo(trades, seed, consumers or usable_cores(), folder, {**asked, "paths": paths})
+    plan = Demo(trades, seed, consumers or usable_cores(), folder, asked)
     try:
         summary = _run(plan, keep)
     except KeyboardInterrupt:
@@ -99,10 +106,11 @@ def demo(
             else "stopping; nothing is kept: with --keep, running it again goes on from here"
         )
         raise
+    elapsed = time.monotonic() - began
     if as_json:
-        print_json(summary.report())
+        print_json(summary.report(elapsed))
     else:
-        show_summary(summary)
+        show_summary(summary, elapsed)
     return DONE if summary.seen.well else SHORT
 
 
@@ -123,9 +131,13 @@ def _run(plan: Demo, keep: bool) -> Summary:
             note(f"going on with job {job.name} as it was begun, whatever is asked for now")
             plan = replace(plan, trades=int(str(job.trades).rpartition(":")[2]))
         note(
-            f"{plan.trades:,} trades, {request.algorithm}"
-            + (f", {request.paths:,} paths each" if request.paths else "")
-            + f", {plan.consumers} consumers; server at {server.url}"
+            ", ".join(
+                [
+                    *(f"{plan.trades:,} trades", request.algorithm),
+                    *(f"{name} {words}" for name, words in terms(request).items()),
+                    *(f"{plan.consumers} consumers", f"server at {server.url}"),
+                ]
+            )
         )
         fleet = running.enter_context(Fleet(FleetSettings(address, plan.consumers, logs)))
         return run_async(_price, plan, address, fleet, request, resumed=job is not None)
@@ -139,20 +151,19 @@ def _make(folder: Path) -> None:
 
 
 def _request(plan: Demo) -> Job:
-    """The job to submit; decides on the number of paths if the user does not."""
+    """The job to submit; decides how exact its prices are to be if the user does not."""
+    asked = dict(plan.request)
+    if asked["paths"] is None and asked["accuracy"] is None:
+        asked["accuracy"] = ACCURACY if simulates(registry.find(asked["algorithm"])) else None
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    request = request_of(
+    return request_of(
         name=name,
         trades=f"0:{plan.trades}",
         lane="bulk",
         book="default",
         seed=plan.seed,
-        **plan.request,
+        **asked,
     )
-    if plan.request["paths"] is not None:
-        return request
-    cores = min(plan.consumers, usable_cores())
-    return paths_for(request, plan.trades, cores)
 
 
 async def _unfinished(address: Address) -> Job | None:
@@ -187,8 +198,10 @@ async def _price(
 
             seen = await wait(grid, request, on_look=look)
         path = plan.folder / "results.ndjson.gz"
-        pv_total = await _collect(grid, seen, path)
-        return Summary(seen, made, queued, pv_total, path, plan.folder / "logs")
+        began = await grid.jobs.now()
+        tally = await _collect(grid, seen, path)
+        collected = await grid.jobs.now() - began
+        return Summary(seen, made, queued, collected, tally, path, plan.folder / "logs")
 
 
 async def _make_book(grid: Grid, plan: Demo) -> float:
@@ -204,15 +217,15 @@ async def _make_book(grid: Grid, plan: Demo) -> float:
     return await grid.jobs.now() - began
 
 
-async def _collect(grid: Grid, seen: Progress, path: Path) -> float:
-    """Write the results to a file; returns the total of the PVs."""
+async def _collect(grid: Grid, seen: Progress, path: Path) -> Tally:
+    """Write the results to a file, and add them up."""
     header, lines = ndjson(reproducible=False)
-    total = 0.0
+    tally = Tally(seen.job.accuracy)
     given = await grid.jobs.manifest(seen.job)
     with output_file(path) as output, progress("results", seen.counts.ended) as advance:
         output.write(header)
         async for records in results(grid, seen.job, given, cancelled=False):
-            total += sum(record.get("pv", 0.0) for record in records)
+            tally.add(records)
             output.write(lines(records))
             advance(len(records))
-    return total
+    return tally

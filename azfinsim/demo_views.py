@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from azfinsim.demo_tally import Tally
 from engine.edge import progress, stderr
 from engine.job import Progress
 from producer.wait import Look
@@ -20,16 +21,23 @@ class Summary:
     making_seconds: float | None
     """None if the book was there already; likewise ``queueing_seconds``."""
     queueing_seconds: float | None
-    pv_total: float
+    collecting_seconds: float
+    """To fetch the results and write them to their file."""
+    tally: Tally
     results: Path
     logs: Path
 
-    def report(self) -> dict[str, object]:
-        """For ``--json``: the fields of ``job status``, and the demo's own."""
+    def report(self, elapsed: float) -> dict[str, object]:
+        """For ``--json``: the fields of ``job status``, and the demo's own.
+
+        ``elapsed`` is what all of it took, in seconds.
+        """
         return {
             **self.seen.report(),
+            "elapsed": round(elapsed, 3),
             "paths": self.seen.job.paths,
-            "pv_total": self.pv_total,
+            **self.tally.report(),
+            "pv_total": self.tally.pv_total,
             "results": str(self.results),
             "logs": str(self.logs),
         }
@@ -51,8 +59,8 @@ def watching(trades: int, consumers: Callable[[], int]) -> Iterator[Callable[[Lo
         yield look
 
 
-def show_summary(summary: Summary) -> None:
-    """Print the summary as a table, for a person."""
+def show_summary(summary: Summary, elapsed: float) -> None:
+    """Print the summary as a table, for a person; ``elapsed`` as in ``Summary.report``."""
     seen, counts = summary.seen, summary.seen.counts
     table = Table(title="Every trade accounted for" if seen.well else "Some trades fell short")
     table.add_column("")
@@ -70,12 +78,30 @@ def show_summary(summary: Summary) -> None:
     for outcome in ("rejected", "dead", "expired", "cancelled"):
         if count := getattr(counts, outcome):
             row(outcome, count, None)
+    row("results written", counts.ended, summary.collecting_seconds)
     row("in flight", counts.in_flight, None)
     stderr.print(table)
-    if summary.pv_total:
-        paths = f" ({seen.job.paths:,} paths a trade)" if seen.job.paths else ""
-        stderr.print(f"PV total  {summary.pv_total:,.2f}{paths}")
+    for line in _price_lines(summary.tally):
+        stderr.print(line)
+    stderr.print(f"time      {elapsed:,.1f} s from start to summary")
     if not seen.well:
         stderr.print("why       see outcome and reason in the results")
     stderr.print(f"results   {summary.results}")
     stderr.print(f"logs      {summary.logs}")
+
+
+def _price_lines(tally: Tally) -> Iterator[str]:
+    """What was priced, with how many paths, and how exact it is; nothing of what there is not."""
+    told = tally.report()
+    if tally.pv_total:
+        yield f"PV total  {tally.pv_total:,.2f}"
+    if told["paths_max"] is not None:
+        yield f"paths     {told['paths_mean']:,.0f} in the mean, {told['paths_max']:,} at most"
+    if told["se_relative_max"] is not None:
+        asked = f", {tally.accuracy:g} asked for" if tally.accuracy is not None else ""
+        yield (
+            f"error     relative standard error {told['se_relative_median']:g} in the median, "
+            f"{told['se_relative_max']:g} at most{asked}"
+        )
+    if tally.accuracy_missed:
+        yield f"          {tally.accuracy_missed:,} trades had no more paths to get there"

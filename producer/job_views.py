@@ -28,11 +28,27 @@ def summary(seen: Progress) -> Table:
     table = Table(title=f"job {seen.job.name}", show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(justify="right")
+    for name, words in {"algorithm": seen.job.algorithm, **terms(seen.job)}.items():
+        table.add_row(name, words)
     for name, value in seen.report().items():
         if name == "job" or (value == 0 and name in ("dead", "expired", "cancelled")):
             continue
         table.add_row(name.replace("_", " "), _shown(value))
     return table
+
+
+def terms(job: Job) -> dict[str, str]:
+    """What a job asks of its pricer, in words: only what it asks."""
+    asked: dict[str, str] = {}
+    if job.accuracy is not None:
+        asked["accuracy"] = f"{job.accuracy:g}"
+    if job.paths is not None:
+        asked["paths"] = f"{'at most ' if job.accuracy is not None else ''}{job.paths:,}"
+    if job.trade_timeout is not None:
+        asked["trade timeout"] = f"{job.trade_timeout:g} s"
+    for name, value in job.options.items():
+        asked[name.replace("_", " ")] = str(value).replace("_", " ")
+    return asked
 
 
 def overview(jobs: Sequence[Progress]) -> Table:
@@ -73,6 +89,9 @@ def watching(job: Job, total: int | None) -> Iterator[Callable[[Look], None]]:
             shown = counts.ended
             if not stderr.is_terminal or seen.progress.ended:
                 return
+            if seen.progress.state is State.WAITING and State.WAITING not in told:
+                told.add(State.WAITING)
+                note(f"job {job.name} {seen.progress.reason}")
             lonely = 0 if seen.consumers else lonely + 1
             if lonely == LONELY_LOOKS:
                 note("no consumer is running: start one with `azfinsim consume`")

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import orjson
 import psutil
 import pytest
 
-from azfinsim.demo_pace import affordable
 from tests.waiting import eventually, gone
 
 DEMO = (sys.executable, "-m", "azfinsim", "demo")
@@ -40,6 +40,70 @@ def test_every_trade_is_accounted_for(tmp_path: Path) -> None:
     assert {path.name for path in Path(report["logs"]).iterdir()} == {
         *("consumer-1.log", "consumer-2.log", "server.log")
     }
+
+
+JOB_FIELDS = {
+    *("job", "state", "submitted", "priced", "rejected", "dead", "expired", "cancelled"),
+    *("in_flight", "seconds", "trades_per_second"),
+}
+"""Fixed by the design; the demo's own come with them."""
+
+
+@pytest.mark.parametrize("algorithm", ["pvonly", "deltavega"])
+def test_each_trade_takes_the_paths_that_its_accuracy_needs(tmp_path: Path, algorithm: str) -> None:
+    asked = ("--accuracy", "0.002", "--algorithm", algorithm)
+    code, report = finished(tmp_path, "--trades", "300", "--consumers", "2", *asked)
+    assert code == 0
+    assert report.keys() > JOB_FIELDS
+    with gzip.open(report["results"]) as lines:
+        records = [orjson.loads(line) for line in lines]
+    paths = [record["paths"] for record in records]
+    errors = [record["se"] / record["pv"] for record in records]
+    assert max(errors) <= 0.002
+    assert min(paths) < max(paths)
+    assert (report["accuracy"], report["accuracy_missed"]) == (0.002, 0)
+    assert report["paths_max"] == max(paths)
+    assert report["paths_mean"] == pytest.approx(sum(paths) / 300, abs=0.1)
+    assert report["se_relative_max"] == pytest.approx(max(errors), rel=0.005)
+    assert report["se_relative_median"] == pytest.approx(median(errors), rel=0.005)
+    assert report["elapsed"] > report["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "accuracy", "most"),
+    [((), 0.001, None), (("--paths", "64"), None, 64), (("--accuracy", "1e-6"), 1e-6, 64)],
+)
+def test_paths_alone_are_exact_and_with_accuracy_the_most(
+    tmp_path: Path, asked: Sequence[str], accuracy: float | None, most: int | None
+) -> None:
+    if accuracy and most:
+        asked = (*asked, "--paths", str(most))
+    code, report = finished(tmp_path, "--trades", "200", "--consumers", "1", *asked)
+    assert code == 0
+    assert (report["accuracy"], report["paths"]) == (accuracy, most)
+    if most is not None:
+        assert report["paths_mean"] == report["paths_max"] == most
+        assert report["accuracy_missed"] == (200 if accuracy else None)
+
+
+def test_an_algorithm_without_paths_knows_no_accuracy(tmp_path: Path) -> None:
+    code, report = finished(tmp_path, "--trades", "200", "--algorithm", "synthetic")
+    assert code == 0
+    own = ("accuracy", "accuracy_missed", "paths_mean", "paths_max", "se_relative_max")
+    assert {report[name] for name in own} == {None}
+
+
+def test_the_summary_tells_how_exact_it_is(tmp_path: Path) -> None:
+    asked = ("--trades", "200", "--consumers", "1", "--accuracy", "1e-6", "--paths", "64")
+    run = subprocess.run(
+        [*DEMO, "--dir", str(tmp_path), *asked], capture_output=True, timeout=100, text=True
+    )
+    assert run.returncode == 0
+    assert "200 trades, pvonly, accuracy 1e-06, paths at most 64, 1 consumers" in run.stderr
+    assert "paths     64 in the mean, 64 at most" in run.stderr
+    assert "1e-06 asked for" in run.stderr
+    assert "200 trades had no more paths to get there" in run.stderr
+    assert "s from start to summary" in run.stderr
 
 
 def test_a_trade_that_fails_makes_it_fall_short(tmp_path: Path) -> None:
@@ -80,21 +144,6 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     )
     assert run.returncode == 2
     assert b"cannot be made" in run.stderr
-
-
-@pytest.mark.parametrize(
-    ("seconds_per_path", "trades", "cores", "paths"),
-    [
-        (1e-6, 1_000_000, 2, 200),
-        (4e-7, 1_000_000, 2, 500),
-        (4e-7, 1_000, 2, 10_000),  # no more than the trades ask for themselves
-        (1e-3, 1_000_000, 1, 100),  # no fewer than make a standard error
-    ],
-)
-def test_paths_are_as_many_as_there_is_time_for(
-    seconds_per_path: float, trades: int, cores: int, paths: int
-) -> None:
-    assert affordable(seconds_per_path, trades, cores) == paths
 
 
 def _in_full_swing(

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import redis
 
+from engine import keys
 from tests.waiting import eventually, gone
 
 Process = subprocess.Popen[str]
@@ -111,6 +112,17 @@ def test_data_is_kept_in_a_directory(serve: Serve, tmp_path: Path) -> None:
         assert code == 0
         assert err.endswith(f"Stopped; the data is kept in {directory}.\n")
     assert (directory / "valkey.log").read_text().count("ready to exit") == 2
+
+
+def test_a_grid_of_as_many_partitions(serve: Serve, tmp_path: Path) -> None:
+    process = serve("--json", "--dir", tmp_path, "--partitions", "3")
+    with client(ready(process)["url"]) as connected:
+        assert connected.hget(keys.grid(), "partitions") == "3"
+    process.terminate()
+    assert ended(process)[0] == 0
+    code, out, err = ended(serve("--json", "--dir", tmp_path, "--partitions", "4"))
+    assert (code, out) == (2, "")
+    assert "has 3 partitions and not 4, which cannot be changed" in err
 
 
 def test_a_taken_port_is_named_with_the_ways_out(serve: Serve) -> None:
