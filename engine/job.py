@@ -22,6 +22,8 @@ class State(StrEnum):
 
     SUBMITTING = "submitting"
     """Its trades are being queued, or whoever did so has died: ``job resume`` takes it up."""
+    WAITING = "waiting"
+    """Its trades are held back until another job has ended."""
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"
@@ -39,11 +41,20 @@ class Job:
     lane: Lane = Lane.BULK
     seed: int = 0
     paths: int | None = None
+    """In place of the trades' own; with ``accuracy``, the most that a trade may take."""
+    accuracy: float | None = None
+    """Relative standard error of the PV at which a trade has enough paths."""
     chunk: int = 100
+    trade_timeout: float | None = None
+    """Seconds after which a trade that is still being priced is given up; None: never."""
     failure: float = 0.0
     """Probability with which a trade fails on purpose."""
     options: dict[str, Any] = field(default_factory=dict)
     """What only some pricers know."""
+    after: str | None = None
+    """The job that must have ended well before this one runs."""
+    after_any: bool = False
+    """It is enough that ``after`` has ended, in whatever way."""
     pricer_version: str = ""
     azfinsim_version: str = ""
     submitted_at: float = 0.0
@@ -65,6 +76,8 @@ class Job:
         if not isinstance(stored, dict):
             raise ValueError("a job is stored as a JSON object")
         known = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
+        if not isinstance(known.get("after_any", False), bool):
+            raise ValueError(f"a stored job has after_any {known['after_any']!r:.60}")
         for name, types in _TYPES.items():
             if not isinstance(known.get(name), types) or isinstance(known.get(name), bool):
                 raise ValueError(f"a stored job has {name} {known.get(name)!r:.60}")
@@ -78,10 +91,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "lane": (str,),
     "seed": (int,),
     "paths": (int, type(None)),
+    "accuracy": (int, float, type(None)),
     "chunk": (int,),
     "trades": (str, type(None)),
     "failure": (int, float),
+    "trade_timeout": (int, float, type(None)),
     "options": (dict,),
+    "after": (str, type(None)),
     "submitted_at": (int, float),
     "expires_at": (int,),
 }
@@ -101,6 +117,10 @@ class Progress:
     """Unix time in seconds, by the server's clock."""
     settled_at: float
     """Unix time in seconds of the last settle, 0 if there was none."""
+    released_at: float | None = None
+    """Unix time in seconds since which a job that follows another need not wait for it."""
+    cause: str | None = None
+    """Why it was cancelled, if it was not by hand."""
 
     @property
     def complete(self) -> bool:
@@ -114,8 +134,22 @@ class Progress:
             return State.DONE
         if self.cancelled:
             return State.CANCELLED
-        # While a job is resumed, its unfinished trades are not among those submitted.
-        return State.RUNNING if self.complete else State.SUBMITTING
+        if not self.complete:
+            # While a job is resumed, its unfinished trades are not among those submitted.
+            return State.SUBMITTING
+        return State.WAITING if self.held_back else State.RUNNING
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it follows another job, and nobody has found yet that it may run."""
+        return self.job.after is not None and self.released_at is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it waits, or was cancelled, where there is more to say of it."""
+        if self.state is State.WAITING:
+            return f"waits for job {self.job.after} to end{'' if self.job.after_any else ' well'}"
+        return self.cause if self.state is State.CANCELLED else None
 
     @property
     def ended(self) -> bool:
@@ -129,13 +163,18 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """From submission to the last settle, or to now while it runs."""
-        end = max(self.settled_at, self.job.submitted_at) if self.ended else self.now
-        return max(end - self.job.submitted_at, 0.0)
+        """From submission, or release, to the last settle, or to now while it runs or waits."""
+        begin = self.released_at or self.job.submitted_at
+        end = max(self.settled_at, begin) if self.ended else self.now
+        return max(end - begin, 0.0)
 
     def report(self) -> dict[str, object]:
-        """The fields that ``job status``, ``job wait`` and ``demo`` print."""
+        """The fields that ``job status``, ``job wait`` and ``demo`` print.
+
+        ``after`` and ``reason`` are among them where there is something to say.
+        """
         counts = asdict(self.counts)
+        more = {"after": self.job.after, "reason": self.reason}
         settled = self.counts.ended - self.counts.cancelled
         return {
             "job": self.job.name,
@@ -144,4 +183,5 @@ class Progress:
             "in_flight": self.counts.in_flight,
             "seconds": round(self.seconds, 3),
             "trades_per_second": round(settled / self.seconds, 1) if self.seconds else 0.0,
+            **{name: value for name, value in more.items() if value is not None},
         }

@@ -1,11 +1,13 @@
 """The jobs: what they ask for, how far they are, and their results, in Redis."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from engine import keys, scripts
 from engine.connection import text
@@ -15,6 +17,7 @@ from engine.job import Job, Progress
 from engine.outcome import Counts
 
 _CREATE, _FENCE = scripts.Script("create"), scripts.Script("fence")
+_AMEND, _LET_GO = scripts.Script("amend"), scripts.Script("let_go")
 
 
 def first_epoch(job: Job) -> int:
@@ -106,7 +109,9 @@ class Jobs:
         Raises ServerError if what is stored are no counts.
         """
         # Read first: a job whose counts were read before its total could look short of it.
-        sealed = await self.redis.hget(keys.job(job.name), "sealed")
+        sealed, released, cause = await self.redis.hmget(
+            keys.job(job.name), ["sealed", "released", "cause"]
+        )
         counts, settled_at = Counts(), 0.0
         cancelled = False
         for stored in await self._counts(job):
@@ -116,7 +121,11 @@ class Jobs:
             cancelled |= "cancelled" in stored
         with _readable(f"the total of job {job.name}"):
             total = int(sealed) if sealed is not None else None
-        return Progress(job, total, cancelled, counts, await self.now(), settled_at)
+        with _readable(f"the time at which job {job.name} was released"):
+            released_at = float(released) if released is not None else None
+        why = text(cause) if cause is not None else None
+        now = await self.now()
+        return Progress(job, total, cancelled, counts, now, settled_at, released_at, why)
 
     async def standings(self, job: Job) -> list[Standing]:
         """How the job stands in each partition.
@@ -151,6 +160,54 @@ class Jobs:
         epoch, submitted = await scripts.run_one(self.redis, call)
         return Standing(epoch, submitted, cancelled=purpose == "cancel")
 
+    async def hold(self, job: Job) -> None:
+        """Have a job that follows another looked after; to be done before its trades are queued."""
+        await self.redis.hset(keys.waiting(), job.name, secrets.token_hex(8))
+
+    async def any_held(self) -> bool:
+        """Whether there is a job to be looked after."""
+        return bool(await self.redis.exists(keys.waiting()))
+
+    async def held(self) -> dict[str, str]:
+        """The jobs to be looked after, each with the token that it stands there with."""
+        stored = await self.redis.hgetall(keys.waiting())
+        return {text(name): text(token) for name, token in stored.items()}
+
+    async def held_as(self, job: Job) -> str | None:
+        """The token of a job that is looked after, None if it is not."""
+        token = await self.redis.hget(keys.waiting(), job.name)
+        return text(token) if token is not None else None
+
+    async def let_go(self, name: str, token: str) -> None:
+        """Look after a job no more, unless it was put there anew since ``token`` was read."""
+        await scripts.run_one(self.redis, scripts.Call(_LET_GO, [keys.waiting()], [name, token]))
+
+    async def take_turn(self, seconds: float) -> bool:
+        """Whether nobody else has taken a turn at looking after the jobs for so long."""
+        try:
+            return bool(
+                await self.redis.set(keys.turn(), "1", nx=True, px=max(int(seconds * 1000), 1))
+            )
+        except OutOfMemoryError:
+            # Turns only save work, and a job that begins is what makes room.
+            return True
+
+    async def mark_released(self, job: Job) -> bool:
+        """Note that a job need not wait any more; False if somebody else has, or it has expired."""
+        now = await self.now()
+        return bool(await self._amend(job, "HSETNX", "released", str(now)))
+
+    async def explain(self, job: Job, cause: str | None) -> None:
+        """Note why a job is cancelled; None if it is by hand."""
+        if cause is None:
+            await self._amend(job, "HDEL", "cause")
+        else:
+            await self._amend(job, "HSET", "cause", cause)
+
+    async def _amend(self, job: Job, *command: str) -> int:
+        call = scripts.Call(_AMEND, [keys.job(job.name)], [job.expires_at, *command])
+        return int(await scripts.run_one(self.redis, call))
+
     async def manifest(self, job: Job) -> dict[int, Ids]:
         """The IDs that the job was given, by block, in order of block.
 
@@ -184,6 +241,14 @@ class Jobs:
             }
             for number in numbers:
                 yield number, found[number]
+
+    async def blocks_of(self, job: Job) -> list[int]:
+        """The blocks that have results; raises ServerError if there stands something else."""
+        pipe = self.redis.pipeline(transaction=False)
+        for partition in range(self.partitions):
+            pipe.hkeys(keys.results(partition, job.name))
+        with _readable(f"the results of job {job.name}"):
+            return [int(number) for numbers in await pipe.execute() for number in numbers]
 
     async def _counts(self, job: Job) -> list[dict[str, str]]:
         pipe = self.redis.pipeline(transaction=False)

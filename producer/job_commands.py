@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from engine.cancel import cancel as cancel_job
 from engine.connection import Address
 from engine.edge import (
     DONE,
@@ -28,10 +29,10 @@ from engine.grid import Grid, open_grid
 from engine.job import Job, Progress, State
 from engine.outcome import Outcome
 from producer import job_views
-from producer.cancel import cancel as cancel_job
 from producer.job_options import job_options, request_of
 from producer.ndjson import Output, output_file
-from producer.result_files import FORMATS
+from producer.replay import rejected as was_rejected
+from producer.result_files import FORMATS, own_figures
 from producer.results import results as results_of
 from producer.resume import Resumed
 from producer.resume import resume as resume_job
@@ -190,10 +191,15 @@ async def _results(
     address: Address, name: str, output: Output, format_name: str, reproducible: bool
 ) -> tuple[Progress, int]:
     """Write the records; returns how far the job was, and how many trades had no result."""
-    header, lines = FORMATS[format_name](reproducible=reproducible)
     async with _found(address, name) as (grid, found):
         seen = await grid.jobs.progress(found)
         given = await grid.jobs.manifest(found)
+        own: set[str] = set()
+        if format_name == "csv":
+            # All columns stand before the first record, so these are read twice.
+            async for records in results_of(grid, found, given, cancelled=False):
+                own |= own_figures(records)
+        header, lines = FORMATS[format_name](reproducible=reproducible, own=sorted(own))
         cancelled = seen.state is State.CANCELLED and seen.ended
         missing = max(seen.total or 0, seen.counts.submitted, sum(map(len, given.values())))
         output.write(header)
@@ -222,25 +228,32 @@ async def _cancel(address: Address, name: str) -> Progress:
 
 @job.command
 @job_argument
+@click.option("--now", is_flag=True, help="Also if it was to run after another: wait no more.")
+@click.option("--rejected", is_flag=True, help="Price again too what was rejected.")
 @redis_option
 @json_option
-def resume(name: str, address: Address, as_json: bool) -> None:
+def resume(name: str, now: bool, rejected: bool, address: Address, as_json: bool) -> None:
     """Queue again what has no result, whatever became of it.
 
-    For a job that was cancelled, whose submission was cut short, or whose server has lost data.
-    What is queued or running is discarded and done again.
+    For a job that was cancelled, whose submission was cut short, or whose server has lost data:
+    counts are put right by the results.
+    What is queued or running is discarded and done again. A job that was to run after another
+    waits for it, as before.
     """
     with _interrupted(f"`azfinsim job resume {name}` goes on where this has stopped"):
-        done, seen = run_async(_resume, address, name)
+        done, seen = run_async(_resume, address, name, now, rejected)
     if not done.queued_again + done.queued_first:
         note(f"job {name}: nothing is missing")
     _tell(seen, as_json, queued_again=done.queued_again, queued_first=done.queued_first)
 
 
-async def _resume(address: Address, name: str) -> tuple[Resumed, Progress]:
+async def _resume(
+    address: Address, name: str, at_once: bool, rejected: bool
+) -> tuple[Resumed, Progress]:
+    again = was_rejected if rejected else None
     async with _found(address, name) as (grid, found):
         with progress("queue", total=None) as advance:
-            done = await resume_job(grid, found, advance=advance)
+            done = await resume_job(grid, found, at_once=at_once, again=again, advance=advance)
         return done, await grid.jobs.progress(found)
 
 

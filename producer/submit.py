@@ -54,20 +54,23 @@ class Submitter:
     queued: int = 0
     """Trades."""
 
-    async def queue(self, blocks: Blocks, *, new: bool) -> None:
+    async def queue(self, blocks: Blocks, *, new: bool, suspect: bool = False) -> None:
         """Queue trades; ``new`` writes them into the manifest, where others stand already.
 
+        Each that is ``suspect`` gets an entry of its own, and is priced in a process.
         Raises UsageError if somebody else has submitted, resumed or cancelled the job meanwhile,
         and ServerFull if the server is full.
         """
-        partitions, size = self.grid.partitions, self.job.chunk
+        partitions, size = self.grid.partitions, 1 if suspect else self.job.chunk
         for partition, chunks in batches_of(chunks_of(blocks, partitions, size), partitions, size):
             try:
-                await self._queue_batch(partition, chunks, new=new)
+                await self._queue_batch(partition, chunks, new=new, suspect=suspect)
             except OutOfMemoryError as error:
                 raise full(self.job, f"{self.queued} trades were queued just now") from error
 
-    async def _queue_batch(self, partition: int, chunks: Sequence[Ids], *, new: bool) -> None:
+    async def _queue_batch(
+        self, partition: int, chunks: Sequence[Ids], *, new: bool, suspect: bool
+    ) -> None:
         standing = self.standings[partition]
         ids = np.concatenate(chunks)
         manifest = {n: format_ids(part) for n, part in by_block(ids)} if new else {}
@@ -78,16 +81,22 @@ class Submitter:
             len(ids),
             [format_ids(chunk) for chunk in chunks],
             manifest,
+            lapsed=int(suspect),
         )
         if not await self.grid.streams.enqueue(self.job, batch, self.name):
-            raise UsageError(
-                f"job {self.job.name} was submitted, resumed or cancelled by somebody else "
-                f"meanwhile: `azfinsim job status {self.job.name}` tells how far it is, and "
-                f"`azfinsim job resume {self.job.name}` queues what is missing"
-            )
+            raise overtaken(self.job)
         self.standings[partition] = replace(standing, submitted=standing.submitted + len(ids))
         self.queued += len(ids)
         self.advance(len(ids))
+
+
+def overtaken(job: Job) -> UsageError:
+    """The error for somebody else's having acted on a job meanwhile."""
+    return UsageError(
+        f"job {job.name} was submitted, resumed or cancelled by somebody else meanwhile: "
+        f"`azfinsim job status {job.name}` tells how far it is, and "
+        f"`azfinsim job resume {job.name}` queues what is missing"
+    )
 
 
 def full(job: Job, done: str) -> ServerFull:
@@ -121,11 +130,16 @@ async def submit(
 
     ``request`` is the job without its times, which are by the server's clock: the server forgets
     it after ``keep_days``. Raises UsageError for a name that is taken, a book without these trades,
-    or if somebody else acts on the job meanwhile, and ServerFull if the server is full.
+    a job to follow that is not there, or if somebody else acts on the job meanwhile, and ServerFull
+    if the server is full.
     """
     check_name("job", request.name)
+    first = await _first(grid, request)
     wanted = await wanted_trades(grid, request)
     now = await grid.jobs.now()
+    if first is not None:
+        # A job never follows a younger one; the nodes of a cluster differ by some milliseconds.
+        now = max(now, first.submitted_at)
     job = replace(request, submitted_at=now, expires_at=int(now + keep_days * DAY))
     try:
         created = await grid.jobs.create(job)
@@ -139,10 +153,22 @@ async def submit(
     submitter = Submitter(grid, job, await grid.jobs.standings(job), advance)
     given = await grid.jobs.manifest(job)
     _check_standings(job, submitter.standings, given)
+    if job.after is not None:
+        await grid.jobs.hold(job)
     await submitter.queue(wanted.besides(given), new=True)
     total = submitter.queued + sum(map(len, given.values()))
     await seal(grid, job, total)
     return Submitted(job, total, wanted.missing)
+
+
+async def _first(grid: Grid, request: Job) -> Job | None:
+    """The job that this one is to follow, if any."""
+    if request.after is None:
+        return None
+    try:
+        return await find(grid, request.after)
+    except UsageError as error:
+        raise UsageError(f"{'--after-any' if request.after_any else '--after'}: {error}") from error
 
 
 async def seal(grid: Grid, job: Job, total: int) -> None:
