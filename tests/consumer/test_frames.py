@@ -27,6 +27,7 @@ chunks = st.builds(
         Request,
         st.integers(-(2**63), 2**63 - 1),
         st.none() | st.integers(-(2**63), 2**63 - 1),
+        st.none() | st.floats(0, allow_nan=False, allow_infinity=False),
         st.dictionaries(st.text(), json),
     ),
     st.floats(0, 1),

@@ -3,8 +3,9 @@
 import pytest
 from redis import exceptions
 
-from consumer import patience
-from consumer.patience import FIRST_DELAY, LONGEST_DELAY, delay, patiently
+from consumer.patience import patiently
+from engine import backoff
+from engine.backoff import FIRST_DELAY, LONGEST_DELAY, delay
 from engine.connection import passes
 from engine.streams import is_damage
 
@@ -60,7 +61,7 @@ def test_delays_grow_up_to_a_bound(failures: int) -> None:
 
 async def test_a_call_is_made_until_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """G4; what does not pass is raised at once."""
-    monkeypatch.setattr(patience, "LONGEST_DELAY", 0.001)
+    monkeypatch.setattr(backoff, "LONGEST_DELAY", 0.001)
     errors: list[Exception] = [exceptions.ConnectionError(), exceptions.OutOfMemoryError()]
 
     async def call(answer: int) -> int:

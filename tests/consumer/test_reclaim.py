@@ -11,7 +11,10 @@ from consumer.drain import Drain
 from consumer.fetch import Fetcher
 from consumer.holdings import Holdings
 from consumer.pace import Pace
+from consumer.pricers import Pricers
+from consumer.process import claimant
 from consumer.settings import Settings
+from consumer.work import Work
 from engine import keys
 from engine.connection import Address
 from engine.entry import Chunks, Entry, Settlement
@@ -48,12 +51,15 @@ async def test_the_cursor_is_kept_from_sweep_to_sweep(redis_url: str) -> None:
 
         settings = Settings("heir", [Lane.BULK], slots=1, lease=LEASE)
         send, _receive = anyio.create_memory_object_stream[Settlement](math.inf)
-        fetcher = Fetcher(grid, "heir", 3)
-        desk = Desk(settings, grid, Holdings(), Pace(1, 2.0), Drain(), fetcher, send)
+        pricers = Pricers(grid.roster, "heir")
+        fetcher = Fetcher(grid, pricers, 3)
+        desk = Desk(
+            settings, grid, Holdings(), Pace(1, 2.0), Drain(), pricers, fetcher, Work(), send
+        )
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_alive, grid, good)
-                tasks.start_soon(reclaim.run, desk)
+                tasks.start_soon(reclaim.run, claimant(desk))
                 while not desk.holdings.queued:
                     await desk.holdings.change()
                 tasks.cancel_scope.cancel()

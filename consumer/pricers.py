@@ -1,0 +1,50 @@
+"""Which pricers can be had here, and who may have the others."""
+
+from dataclasses import dataclass, field
+
+import structlog
+from anyio import to_thread
+
+from engine.errors import UsageError
+from engine.job import Lane
+from engine.pricing.pricer import Pricer
+from engine.pricing.registry import find
+from engine.roster import Roster
+
+MOST_LACKING = 100
+"""Algorithms that a consumer says it lacks: anybody may ask it for any name."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Pricers:
+    """The pricers of one consumer."""
+
+    roster: Roster
+    consumer: str
+    known: dict[str, Pricer] = field(default_factory=dict)
+    """Those that were found before."""
+    lacking: dict[str, str] = field(default_factory=dict)
+    """Algorithms that cannot be had here, and why."""
+
+    async def find(self, algorithm: str, lane: Lane) -> Pricer | str | None:
+        """A pricer, or why there is none; None if another consumer of the lane may have it."""
+        try:
+            # In a thread, since it imports what may be large.
+            pricer = await to_thread.run_sync(find, algorithm, abandon_on_cancel=True)
+        except UsageError as error:
+            return await self._elsewhere(algorithm, lane, str(error))
+        self.lacking.pop(algorithm, None)
+        self.known[algorithm] = pricer
+        return pricer
+
+    async def _elsewhere(self, algorithm: str, lane: Lane, reason: str) -> str | None:
+        """The reason, unless there is somebody who may have the pricer: then None."""
+        if algorithm not in self.lacking:
+            log.error("no such pricer here", algorithm=algorithm, reason=reason)
+        self.lacking[algorithm] = reason
+        if len(self.lacking) > MOST_LACKING:
+            del self.lacking[next(iter(self.lacking))]
+        others = [each for each in await self.roster.living() if each.name != self.consumer]
+        return None if any(each.may_price(algorithm, lane) for each in others) else reason

@@ -1,0 +1,58 @@
+"""Answer: sends replies, many in one exchange with the server but none later for it (G1, G2)."""
+
+from functools import partial
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from consumer.patience import patiently
+from consumer.realtime.desk import RealtimeDesk
+from consumer.settle import insist
+from engine import telemetry
+from engine.call import Call, Reply
+from engine.entry import Unreadable
+from engine.outcome import Outcome
+from engine.streams import is_damage
+
+MOST_AT_ONCE = 500
+"""Replies in one pipeline."""
+
+log = structlog.get_logger()
+
+Answered = tuple[Call, Reply]
+
+
+async def run(desk: RealtimeDesk, replies: MemoryObjectReceiveStream[Answered]) -> None:
+    """Send what comes until nothing more can come."""
+    async for reply in replies:
+        batch = [reply]
+        while len(batch) < MOST_AT_ONCE:
+            try:
+                batch.append(replies.receive_nowait())
+            except (anyio.WouldBlock, anyio.EndOfStream):
+                break
+        await insist(batch, desk.desk.grid.calls.answer, partial(_conclude, desk))
+
+
+async def _conclude(desk: RealtimeDesk, answered: Answered, result: int | Exception) -> None:
+    call, reply = answered
+    if isinstance(result, Exception):
+        if not is_damage(result):
+            raise result
+        # Somebody has put something else where the reply belongs.
+        log.error("cannot be answered, put aside", call=call.call, error=str(result))
+        await patiently("answer", desk.desk.grid.calls.put_aside, _unfit(call, str(result)))
+    elif result == 1:
+        outcome = str(reply.record["outcome"])
+        desk.desk.priced += outcome == Outcome.PRICED
+        telemetry.trades.add(1, {"outcome": outcome, "lane": str(call.lane)})
+    else:
+        telemetry.settles_refused.add(1)
+        log.debug("already answered", call=call.call)
+    desk.holdings.let_go(call)
+
+
+def _unfit(call: Call, reason: str) -> Unreadable:
+    fields = {b"call": call.call.encode(), b"client": call.client.encode()}
+    return Unreadable(call.partition, call.lane, call.entry_id, reason, fields)

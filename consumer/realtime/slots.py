@@ -1,0 +1,100 @@
+"""Slots: price the calls that wait, off the event loop, as soon as one is free."""
+
+import asyncio
+from collections.abc import Sequence
+
+import anyio
+
+from consumer.realtime.desk import RealtimeDesk
+from consumer.realtime.holdings import Held
+from consumer.realtime.price import Answers, as_chunk, of_chunk, price_calls
+from consumer.slot_process import ProcessDied, SlotProcess, TookTooLong
+from consumer.slots import own_process
+from engine import telemetry
+from engine.job import Lane
+from engine.outcome import Outcome
+from engine.pricing.pricer import Pricer
+
+
+async def run(desk: RealtimeDesk) -> None:
+    """One slot: price calls until there will be no more."""
+    async with own_process(memory=desk.desk.settings.slot_memory) as process:
+        while batch := await desk.holdings.next(desk.pace.together):
+            telemetry.slots_busy.add(1)
+            try:
+                await _price(desk, process, batch)
+            finally:
+                telemetry.slots_busy.add(-1)
+
+
+async def _price(desk: RealtimeDesk, process: SlotProcess, batch: Sequence[Held]) -> None:
+    """Price calls of one kind, but for those that have waited too long."""
+    pricer = batch[0].pricer
+    assert pricer is not None
+    bounded = desk.desk.settings.slot_memory is not None
+    together = []
+    for held in batch:
+        if desk.late(held.call):
+            desk.expire(held.call)
+        # One that somebody had before, and did not end, may be what has killed him.
+        elif pricer.releases_gil and held.attempts == 1 and not bounded:
+            together.append(held)
+        else:
+            await _price_in_process(desk, process, held)
+    if together:
+        await _price_in_thread(desk, pricer, together)
+
+
+async def _price_in_thread(desk: RealtimeDesk, pricer: Pricer, batch: Sequence[Held]) -> None:
+    calls = [held.call for held in batch]
+    waited = [desk.waited_ms(call) for call in calls]
+    began = anyio.current_time()
+    # Abandoned rather than waited for when the time to leave has come: no one can stop a thread.
+    answers = await asyncio.get_running_loop().run_in_executor(
+        desk.threads, price_calls, pricer, calls, 1
+    )
+    _finish(desk, batch, waited, answers, anyio.current_time() - began)
+
+
+async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held) -> None:
+    """Price one call in a process; it may have killed some, and others with other calls (G5)."""
+    limit = desk.desk.settings.attempts
+    waited = desk.waited_ms(held.call)
+    while True:
+        began = anyio.current_time()
+        try:
+            chunk = as_chunk(held.call, held.attempts)
+            left = desk.seconds_left(held.call)
+            answers = of_chunk(await process.price(held.call.algorithm, chunk, left))
+        except TookTooLong:
+            # Nobody waits for it any longer, and others wait for the slot.
+            desk.expire(held.call)
+            return
+        except ProcessDied as error:
+            held.deaths += 1
+            if held.call.spent + held.deaths >= limit:
+                reason = f"given up after {limit} attempts: {error}"
+                desk.refuse(held.call, Outcome.DEAD, reason, held.call.spent + held.deaths)
+                return
+            if desk.late(held.call):
+                desk.expire(held.call)
+                return
+        else:
+            _finish(desk, [held], [waited], answers, anyio.current_time() - began)
+            return
+
+
+def _finish(
+    desk: RealtimeDesk,
+    batch: Sequence[Held],
+    waited: Sequence[float],
+    answers: Answers,
+    seconds: float,
+) -> None:
+    """Pass on what came of calls that took their slot so many seconds."""
+    desk.pace.measured(batch[0].kind, answers.seconds, seconds, len(batch))
+    attributes = {"algorithm": batch[0].call.algorithm, "lane": str(Lane.REALTIME)}
+    telemetry.price_seconds.record(answers.seconds, attributes)
+    for held, record, milliseconds in zip(batch, answers.records, waited, strict=True):
+        telemetry.queue_seconds.record(milliseconds / 1000, attributes)
+        desk.reply(held.call, record, milliseconds)

@@ -1,0 +1,182 @@
+"""What a consumer group does with messages of any kind: taken, leased, taken over, put aside."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from engine import keys, scripts
+from engine.connection import text
+from engine.entry import Unreadable
+from engine.job import Lane
+from engine.scripts import Call, Script
+
+_RENEW, _LEAVE = Script("renew"), Script("leave")
+
+Answer = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
+"""What XREADGROUP answers: for each stream its messages, each an ID and its fields."""
+
+UNREADABLE_KEPT = 1000
+"""Entries that nobody could read are kept up to this number, for a person to look at."""
+
+
+class Message(Protocol):
+    """What is delivered."""
+
+    @property
+    def entry_id(self) -> str: ...
+
+    @property
+    def stream(self) -> str:
+        """The key of the stream it lies in."""
+
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Group(ABC, Generic[M]):
+    """The consumer group of every stream of one server; what its messages are, a subclass says."""
+
+    redis: Redis
+    partitions: int
+
+    @abstractmethod
+    def read(
+        self,
+        partition: int,
+        lane: Lane,
+        entry_id: bytes,
+        fields: Mapping[bytes, bytes],
+        deliveries: int = 1,
+    ) -> M | Unreadable:
+        """Read a message; whatever its bytes are, the answer is a value."""
+
+    async def ensure_groups(self, lanes: Sequence[Lane]) -> None:
+        """Make the streams and their groups where they are not there (any more)."""
+        for partition in range(self.partitions):
+            for lane in lanes:
+                try:
+                    await self.redis.xgroup_create(
+                        keys.stream(partition, lane), keys.GROUP, id="0", mkstream=True
+                    )
+                except ResponseError as error:
+                    if not str(error).startswith("BUSYGROUP"):
+                        raise
+
+    async def take(
+        self, consumer: str, partition: int, lanes: Sequence[Lane], count: int, block_ms: int | None
+    ) -> list[M | Unreadable]:
+        """Take up to ``count`` new entries of each lane; wait up to ``block_ms`` if there are none.
+
+        A lane that has never been used, or was lost with the server's data, is made.
+        """
+        by_key = {keys.stream(partition, lane): lane for lane in lanes}
+        try:
+            answer = await self.redis.xreadgroup(
+                keys.GROUP, consumer, dict.fromkeys(by_key, ">"), count=count, block=block_ms
+            )
+        except ResponseError as error:
+            if not is_no_group(error):
+                raise
+            await self.ensure_groups(lanes)
+            return []
+        return [
+            self.read(partition, by_key[text(key)], entry_id, fields)
+            for key, messages in cast(Answer, answer)
+            for entry_id, fields in messages
+        ]
+
+    async def renew(self, consumer: str, entries: Sequence[M]) -> list[M]:
+        """Renew the leases of entries; return those that the consumer has lost."""
+        by_stream: dict[str, dict[str, M]] = {}
+        for entry in entries:
+            by_stream.setdefault(entry.stream, {})[entry.entry_id] = entry
+        calls = [
+            Call(_RENEW, [stream], [keys.GROUP, consumer, *ids])
+            for stream, ids in by_stream.items()
+        ]
+        lost: list[M] = []
+        for ids, result in zip(
+            by_stream.values(), await scripts.run(self.redis, *calls), strict=True
+        ):
+            if is_no_group(result):
+                lost += ids.values()
+            elif isinstance(result, Exception):
+                raise result
+            else:
+                lost += [ids[text(entry_id)] for entry_id in result]
+        return lost
+
+    async def reclaim(
+        self, consumer: str, partition: int, lane: Lane, lease_ms: int, cursor: str, count: int
+    ) -> tuple[str, list[M | Unreadable]]:
+        """Take over entries whose lease has lapsed, from a cursor on.
+
+        Returns the cursor for the next call, ``0-0`` after the last stretch, and the entries with
+        their deliveries. Each call costs the server a bounded stretch of the pending entries.
+        """
+        stream = keys.stream(partition, lane)
+        try:
+            answer = await self.redis.xautoclaim(
+                stream, keys.GROUP, consumer, lease_ms, start_id=cursor, count=count
+            )
+        except ResponseError as error:
+            if not is_no_group(error):
+                raise
+            return "0-0", []
+        # Redis 6.2 answers with a nil for an entry that was deleted while pending.
+        messages = [message for message in answer[1] if message[0] is not None]
+        pipe = self.redis.pipeline(transaction=False)
+        for entry_id, _ in messages:
+            pipe.xpending_range(stream, keys.GROUP, entry_id, entry_id, 1)
+        found = await pipe.execute(raise_on_error=False)
+        entries: list[M | Unreadable] = []
+        for (entry_id, fields), pending in zip(messages, found, strict=True):
+            if isinstance(pending, Exception):
+                if is_no_group(pending):
+                    continue  # All that was pending is gone, just now.
+                raise pending
+            deliveries = pending[0]["times_delivered"] if pending else 0
+            entry = self.read(partition, lane, entry_id, fields, deliveries)
+            # One that is pending no more was settled by somebody since.
+            if pending or isinstance(entry, Unreadable):
+                entries.append(entry)
+        return answer[0].decode(), entries
+
+    async def put_aside(self, message: Unreadable) -> None:
+        """Take a message that is no entry out of its stream and keep it for a person to look at."""
+        fields: dict[Any, Any] = {**message.fields, b"_lane": message.lane, b"_why": message.reason}
+        stream = keys.stream(message.partition, message.lane)
+        # All or nothing: a full server refuses to keep it, and then it must not be deleted.
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.xadd(keys.unreadable(message.partition), fields, maxlen=UNREADABLE_KEPT)
+        pipe.xack(stream, keys.GROUP, message.entry_id)
+        pipe.xdel(stream, message.entry_id)
+        await pipe.execute()
+
+    async def leave(self, consumer: str, lanes: Sequence[Lane]) -> None:
+        """Take a consumer out of its groups, except where entries are pending in its name."""
+        calls = [
+            Call(_LEAVE, [keys.stream(partition, lane)], [keys.GROUP, consumer])
+            for partition in range(self.partitions)
+            for lane in lanes
+        ]
+        await scripts.run(self.redis, *calls)
+
+    async def backlog(self, lanes: Sequence[Lane]) -> dict[Lane, int]:
+        """Entries of each lane that are queued or being priced."""
+        pipe = self.redis.pipeline(transaction=False)
+        for lane in lanes:
+            for partition in range(self.partitions):
+                pipe.xlen(keys.stream(partition, lane))
+        lengths = iter(await pipe.execute())
+        return {lane: sum(next(lengths) for _ in range(self.partitions)) for lane in lanes}
+
+
+def is_no_group(result: object) -> bool:
+    """Whether the server has lost the stream, and with it everything that was pending."""
+    return isinstance(result, ResponseError) and "NOGROUP" in str(result)
