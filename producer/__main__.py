@@ -10,11 +10,13 @@ from engine.edge import LazyGroup, run_command
     lazy={
         "book": "producer.book_commands:book",
         "job": "producer.job_commands:job",
+        "dead": "producer.dead_commands:dead",
+        "price": "producer.price_commands:price",
     },
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 def producer() -> None:
-    """Make books of trades and submit jobs over them."""
+    """Make books of trades, submit jobs over them, and price trades at once."""
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ UNKNOWN_LINES = 100
 _BUFFER = 1 << 18
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
+    """A line of a file."""
+
     number: int
     data: bytes | RecordError
     """The line, or why there is none."""
@@ -55,7 +57,7 @@ def read_trades(stream: io.BufferedIOBase, name: str) -> Iterator[Batch]:
     nothing that could be a trade.
     """
     try:
-        yield from _batches(_ours(_records(_lines(_plain(stream))), name))
+        yield from _batches(_ours(_records(lines(plain(stream))), name))
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror or error}") from error
 
@@ -79,7 +81,7 @@ class _Joined(io.RawIOBase):
         return len(data)
 
 
-def _plain(stream: io.BufferedIOBase) -> io.BufferedIOBase:
+def plain(stream: io.BufferedIOBase) -> io.BufferedIOBase:
     """The stream, decompressed if it begins as gzip does; its name says nothing sure."""
     head = stream.read(2)
     joined = io.BufferedReader(_Joined(head, stream), _BUFFER)
@@ -88,7 +90,8 @@ def _plain(stream: io.BufferedIOBase) -> io.BufferedIOBase:
     return io.BufferedReader(_Joined(b"", gzip.GzipFile(fileobj=joined)), _BUFFER)
 
 
-def _lines(stream: io.BufferedIOBase) -> Iterator[_Line]:
+def lines(stream: io.BufferedIOBase) -> Iterator[Line]:
+    """The lines of a stream; one that is too long has the reason in its place, as damage has."""
     number = 0
     try:
         while line := stream.readline(MAX_LINE):
@@ -96,16 +99,16 @@ def _lines(stream: io.BufferedIOBase) -> Iterator[_Line]:
             if len(line) == MAX_LINE and not line.endswith(b"\n"):
                 while (more := stream.readline(MAX_LINE)) and not more.endswith(b"\n"):
                     pass
-                yield _Line(number, UnknownForm(f"is longer than {MAX_LINE} bytes"))
+                yield Line(number, UnknownForm(f"is longer than {MAX_LINE} bytes"))
             else:
-                yield _Line(number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+                yield Line(number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         reason = str(error).rstrip(".")
-        yield _Line(number + 1, UnknownForm(f"and what follows: damaged gzip data ({reason})"))
+        yield Line(number + 1, UnknownForm(f"and what follows: damaged gzip data ({reason})"))
 
 
-def _records(lines: Iterator[_Line]) -> Iterator[_Record]:
-    for number, line in lines:
+def _records(numbered: Iterator[Line]) -> Iterator[_Record]:
+    for number, line in numbered:
         if isinstance(line, RecordError):
             yield _Record(number, 0, line)
         elif stripped := line.strip():
