@@ -13,8 +13,11 @@ from typing import NoReturn
 
 import click
 
+from engine.address import Address
+from engine.edge import partitions_option, run_async
 from engine.embedded import EmbeddedServer, PortTaken, ServerSettings
 from engine.errors import ServerError
+from engine.grid import open_grid
 
 # Where clients look when nobody tells them: ``redis-cli`` alone finds the server.
 DEFAULT_PORT = 6379
@@ -38,8 +41,9 @@ class _StopAsked(BaseException):
     type=click.Path(path_type=Path),
     help="Keep the data (append-only file) and the log here; without it they go with the server.",
 )
+@partitions_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object once it is ready.")
-def serve(port: int, directory: Path | None, as_json: bool) -> None:
+def serve(port: int, directory: Path | None, partitions: int | None, as_json: bool) -> None:
     """Run the embedded server in the foreground, until Ctrl-C or SIGTERM.
 
     It listens on 127.0.0.1 only. Started again with the same --dir it has the same data.
@@ -47,6 +51,8 @@ def serve(port: int, directory: Path | None, as_json: bool) -> None:
     settings = ServerSettings(port=port, directory=directory)
     try:
         with _signals_raise(), EmbeddedServer(settings) as server:
+            if partitions is not None:
+                run_async(_make_grid, Address.parse(server.url).with_partitions(partitions))
             _announce(server, as_json=as_json)
             server.wait()
             raise ServerError(f"the server ended by itself; {server.last_words()}")
@@ -57,6 +63,12 @@ def serve(port: int, directory: Path | None, as_json: bool) -> None:
             f"{error}: choose another with --port, take a free one with --port 0, or use what "
             f"listens there with --redis-url redis://127.0.0.1:{port}/0"
         ) from error
+
+
+async def _make_grid(address: Address) -> None:
+    """Make a grid of as many partitions as the address says; UsageError if it has others."""
+    async with open_grid(address):
+        pass
 
 
 def _announce(server: EmbeddedServer, *, as_json: bool) -> None:

@@ -1,13 +1,17 @@
-"""Reaching a Redis server: its address, what it must be able to do, and its errors in our words."""
+"""Reaching a Redis server: what it must be able to do, and its errors in our words."""
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
 
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import (
     AuthenticationError,
     ClusterDownError,
@@ -22,17 +26,17 @@ from redis.exceptions import (
     TimeoutError,
     TryAgainError,
 )
+from redis.maint_notifications import MaintNotificationsConfig
 
+from engine import tls
+from engine.address import Address
 from engine.errors import ServerError, ServerFull, UsageError, leaf
+from engine.login import Login
+
+__all__ = ["Address", "denied", "explain", "open_redis", "passes", "text"]
 
 OLDEST = (6, 2)
 """The oldest Redis that has all we use: XAUTOCLAIM, XPENDING by idle time."""
-
-_OPTIONS = frozenset(
-    {"cluster", "db", "username", "password", "protocol", "client_name", "health_check_interval"}
-    | {"socket_timeout", "socket_connect_timeout", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
-)
-"""What a URL may ask for; nothing among it turns the verification of certificates off."""
 
 _PASSING = (
     ConnectionError,
@@ -52,79 +56,45 @@ _PASSING_CODES = re.compile(
     r"\b(OOM|READONLY|LOADING|BUSY|MISCONF|MASTERDOWN|NOREPLICAS|UNBLOCKED|CLUSTERDOWN|TRYAGAIN)\b"
 )
 
+# How servers word it, each of them another way, when a script does what its caller may not.
+_DENIED_TO_SCRIPT = re.compile("user executing the script can't|ACL failure in script")
+
 SOCKET_TIMEOUT = 5.0
 """Seconds without an answer after which a connection is given up. Blocking reads are shorter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server is. Shows no secret: ``str`` and ``repr`` leave the credentials out."""
+class _Credentials(CredentialProvider):
+    """Tells each new connection the password as it is then, which may have been changed."""
 
-    url: str
+    def __init__(self, login: Login) -> None:
+        self._login = login
 
-    @classmethod
-    def parse(cls, url: str) -> "Address":
-        """Read ``redis://``, ``rediss://`` or ``unix://``, with ``?cluster=true`` for a cluster.
-
-        Raises UsageError for anything else.
-        """
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
         try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            # Not in its words: they quote what may be a piece of the password.
-            raise UsageError(
-                "the Redis URL is not a URL: must be redis://USER:PASSWORD@HOST:PORT/NUMBER, a "
-                "password percent-encoded (/ as %2F, # as %23, ? as %3F)"
+            password = self._login.read()
+        except UsageError as error:
+            # It was there at the start: whoever puts another in its place may be at it. As an
+            # error of the connection it is waited for, and leaves no socket open.
+            raise AuthenticationError(str(error)) from error
+        return (self._login.username, password) if self._login.username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
+
+class _Sentinels(Sentinel):
+    """Sentinels whose error is short, and shows nothing of the clients that asked them."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        try:
+            found: tuple[str, int] = await super().discover_master(service_name)
+        except MasterNotFoundError as error:
+            why = tls.trouble(str(error))
+            raise MasterNotFoundError(
+                f"no sentinel that answers knows a server for {service_name!r} that is in service"
+                f"{f' ({why})' if why else ''}"
             ) from None
-        if parts.scheme not in ("redis", "rediss", "unix"):
-            raise UsageError(
-                f"the Redis URL begins with {parts.scheme + '://' if parts.scheme else 'nothing'}: "
-                "must be redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH"
-            )
-        if port == 0 or (parts.scheme == "unix" and not parts.path):
-            raise UsageError("the Redis URL names no port or path: must be redis://HOST:PORT …")
-        if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
-            raise UsageError(
-                "the Redis URL has a path that is no number of a database: must be as in "
-                "redis://HOST:PORT/0, a password percent-encoded (/ as %2F)"
-            )
-        address = cls(url)
-        unknown = {name for name, _ in parse_qsl(parts.query)} - _OPTIONS
-        if unknown:
-            raise UsageError(
-                f"the Redis URL has the option {min(unknown)[:40]!r}: must be of "
-                f"{', '.join(sorted(_OPTIONS))}"
-            )
-        if address.cluster and parts.scheme == "unix":
-            raise UsageError("a cluster has no unix socket: must be redis:// or rediss://")
-        return address
-
-    @property
-    def cluster(self) -> bool:
-        """Whether the server is a Redis Cluster."""
-        query = dict(parse_qsl(urlsplit(self.url).query))
-        return query.get("cluster", "false").lower() in ("true", "1", "yes")
-
-    @property
-    def client_url(self) -> str:
-        """The URL as the client takes it, which knows nothing of ``cluster``."""
-        parts = urlsplit(self.url)
-        query = [(name, value) for name, value in parse_qsl(parts.query) if name != "cluster"]
-        return urlunsplit(parts._replace(query=urlencode(query)))
-
-    @property
-    def has_password(self) -> bool:
-        parts = urlsplit(self.url)
-        return parts.password is not None or "password" in dict(parse_qsl(parts.query))
-
-    def __str__(self) -> str:
-        parts = urlsplit(self.url)
-        where = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{where}{parts.path}"
-
-    def __repr__(self) -> str:
-        return f"Address({self})"
+        return found
 
 
 @asynccontextmanager
@@ -133,19 +103,10 @@ async def open_redis(address: Address) -> AsyncIterator[Redis]:
 
     Raises ServerError if it cannot be reached, refuses, or is too old, then and while in use.
     """
-    try:
-        if address.cluster:
-            # Offers what we use of Redis under the same names.
-            redis = cast(
-                Redis,
-                RedisCluster.from_url(address.client_url, socket_timeout=SOCKET_TIMEOUT),
-            )
-        else:
-            redis = Redis.from_url(address.client_url, socket_timeout=SOCKET_TIMEOUT)
-    except ValueError as error:
-        raise UsageError(f"the Redis URL: {error}") from None
-    async with redis:
+    async with AsyncExitStack() as stack:
         try:
+            # A cluster is asked for its nodes here.
+            redis = await stack.enter_async_context(await _client(address, stack))
             await _check_version(redis)
             yield redis
         except (RedisError, RedisClusterException, BaseExceptionGroup) as error:
@@ -153,6 +114,45 @@ async def open_redis(address: Address) -> AsyncIterator[Redis]:
             if isinstance(cause, RedisError | RedisClusterException):
                 raise explain(cause, address) from error
             raise
+
+
+async def _client(address: Address, stack: AsyncExitStack) -> Redis:
+    """The client, which has not connected yet; what it needs besides is closed with the stack."""
+    options: dict[str, Any] = {
+        "socket_timeout": SOCKET_TIMEOUT,
+        # Each would be one more right to be had, or to be refused and noted in the ACL LOG: telling
+        # which library calls, and asking for news of a maintenance, at which the server hangs up,
+        # which is waited for like any other end of a connection.
+        "driver_info": None,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    if address.login is not None:
+        options["credential_provider"] = _Credentials(address.login)
+    if not address.cluster and not address.sentinel:
+        try:
+            return Redis.from_url(address.client_url, **options)
+        except ValueError as error:
+            raise UsageError(f"the Redis URL: {error}") from None
+    try:
+        options |= parse_url(address.client_url)
+    except ValueError as error:
+        raise UsageError(f"the Redis URL: {error}") from None
+    del options["host"]
+    options.pop("port", None)
+    if options.pop("connection_class", None) is SSLConnection:
+        options["ssl"] = True
+    if address.cluster:
+        nodes = [ClusterNode(host, port) for host, port in address.hosts]
+        # Offers what we use of Redis under the same names.
+        return cast(Redis, RedisCluster(startup_nodes=nodes, **options))
+    # Sentinels have users and databases of their own: they are asked without a password. The client
+    # would try one that is away for seconds before it asks the next.
+    of_servers = ("credential_provider", "db")
+    asking = {name: value for name, value in options.items() if name not in of_servers}
+    asking["retry"] = Retry(NoBackoff(), 0)
+    sentinel = _Sentinels(address.hosts, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
+    await stack.enter_async_context(sentinel)
+    return cast(Redis, sentinel.master_for(str(address.sentinel)))
 
 
 async def _check_version(redis: Redis) -> None:
@@ -182,6 +182,11 @@ def passes(error: object) -> bool:
     return isinstance(error, ResponseError) and bool(_PASSING_CODES.search(str(error)))
 
 
+def denied(error: Exception) -> bool:
+    """Whether the user lacks a right, for a command or for what a script does."""
+    return isinstance(error, NoPermissionError) or bool(_DENIED_TO_SCRIPT.search(str(error)))
+
+
 def explain(error: RedisError | RedisClusterException, address: Address) -> ServerError:
     """Put a client's error into words for the user."""
     match error:
@@ -190,13 +195,29 @@ def explain(error: RedisError | RedisClusterException, address: Address) -> Serv
                 f"the Redis server at {address} is full (its maxmemory is reached): "
                 "give it more memory or drop a book, then run `azfinsim job resume`"
             )
-        case AuthenticationError() | NoPermissionError():
-            return ServerError(f"the Redis server at {address} refuses: {error}")
-        case ConnectionError() | TimeoutError() | RedisClusterException():
+        case AuthenticationError():
             return ServerError(
-                f"no Redis server answers at {address}: {str(error).rstrip('.')}. "
-                "Start one with `azfinsim serve`, "
-                "or say where one is with --redis-url or AZFINSIM_REDIS_URL"
+                f"the Redis server at {address} refuses: {error}. The user's name comes from the "
+                "Redis URL or AZFINSIM_REDIS_USERNAME, the password best from "
+                "AZFINSIM_REDIS_PASSWORD_FILE"
             )
+        case _ if denied(error):
+            return ServerError(
+                f"the Redis server at {address} refuses: {error}. `azfinsim infra acl` prints the "
+                "rights that are needed"
+            )
+        case ConnectionError() | TimeoutError() | RedisClusterException():
+            return _unreachable(str(error).rstrip("."), address)
         case _:
             return ServerError(f"the Redis server at {address} answers: {error}")
+
+
+def _unreachable(error: str, address: Address) -> ServerError:
+    if address.tls and (why := tls.trouble(error)):
+        return ServerError(f"no way to talk to the Redis server at {address}: {why}")
+    certificate = "ssl_certfile" in address.options
+    way_out = tls.hint(error, over_tls=address.tls, certificate=certificate) or (
+        "Start one with `azfinsim serve`, or say where one is with --redis-url or "
+        "AZFINSIM_REDIS_URL"
+    )
+    return ServerError(f"no Redis server answers at {address}: {error}. {way_out}")

@@ -72,4 +72,4 @@ class Fleet:
 
     def _environment(self) -> dict[str, str]:
         # The URL may hold a password: an argument could be read by every user of the machine.
-        return {**os.environ, "AZFINSIM_REDIS_URL": self._settings.address.url}
+        return {**os.environ, **self._settings.address.environment()}

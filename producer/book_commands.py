@@ -24,6 +24,7 @@ from engine.edge import (
     needed,
     note,
     optional_redis_option,
+    partitions_option,
     print_json,
     progress,
     redis_option,
@@ -61,6 +62,7 @@ def book() -> None:
     help="Write NDJSON to FILE instead (gzip if it ends in .gz); that needs no server.",
 )
 @book_option
+@partitions_option
 @optional_redis_option
 @json_option
 def generate(
@@ -69,6 +71,7 @@ def generate(
     first: int,
     path: Path | None,
     book: str,
+    partitions: int | None,
     address: Address | None,
     as_json: bool,
 ) -> None:
@@ -89,7 +92,8 @@ def generate(
             _write(path, made, stored)
             where: dict[str, object] = {"file": str(path)}
         else:
-            held = run_async(books.fill, needed(address), book, made, stored)
+            grid = needed(address).with_partitions(partitions)
+            held = run_async(books.fill, grid, book, made, stored)
             where = {"book": book, "trades": held}
         seconds = time.monotonic() - start
     _tell({**where, "seed": seed, "written": count, **pace(count, seconds)}, as_json)
@@ -105,9 +109,17 @@ def generate(
     help="Write what is wrong with each record that is kept out to FILE, as NDJSON.",
 )
 @book_option
+@partitions_option
 @redis_option
 @json_option
-def inject(path: Path, faults_path: Path | None, book: str, address: Address, as_json: bool) -> int:
+def inject(
+    path: Path,
+    faults_path: Path | None,
+    book: str,
+    partitions: int | None,
+    address: Address,
+    as_json: bool,
+) -> int:
     """Load trades from FILE, or from standard input if it is `-`.
 
     FILE holds NDJSON, or the SET commands of the older azfinsim; either may be gzip. Bad records
@@ -127,7 +139,8 @@ def inject(path: Path, faults_path: Path | None, book: str, address: Address, as
             count = len(batch.trades.ids) + len(batch.rejected)
             advance(count, _expected(tally.records, stream, size))
 
-        held = run_async(books.fill, address, book, gathered(read_trades(stream, name)), stored)
+        grid = address.with_partitions(partitions)
+        held = run_async(books.fill, grid, book, gathered(read_trades(stream, name)), stored)
         seconds = time.monotonic() - start
     tally.conclude()
     counts = {

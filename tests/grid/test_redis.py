@@ -1,93 +1,50 @@
-"""The grid on Redis itself, alone and as a cluster of three; the embedded server is Valkey."""
+"""The grid on Redis itself, new and old, and as a cluster of three; the embedded one is Valkey."""
 
-import shutil
 import signal
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 
-from engine import leash
 from engine.job import Job
+from tests.callers import REALTIME, Caller
 from tests.processes import Field, field_at, prices, synthetic
+from tests.redis_servers import Nodes, answers, needs_redis, oldest_redis, start
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed"
-)
+pytestmark = needs_redis
 
 LEASE = ("--lease", "0.6", "--slots", "1")
-
-
-def start(folder: Path, *options: str) -> leash.Leash:
-    """A server with its files in a folder; need not answer yet."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "log").open("wb") as log:
-        command = ["redis-server", "--dir", str(folder), "--save", "", *options]
-        return leash.start(command, grace=1.0, output=log)
-
-
-def answers(ask: Callable[[], object]) -> bool:
-    with suppress(redis.RedisError):
-        return bool(ask())
-    return False
 
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Field]:
     """A grid on one Redis server."""
-    path = tmp_path / "redis" / "socket"
-    held = start(tmp_path / "redis", "--port", "0", "--unixsocket", str(path))
+    with _field_on("redis-server", tmp_path) as field:
+        yield field
+
+
+@pytest.fixture
+def oldest(tmp_path: Path) -> Iterator[Field]:
+    """A grid on Redis 6.2."""
+    with _field_on(oldest_redis(), tmp_path) as field:
+        yield field
+
+
+@contextmanager
+def _field_on(program: str, folder: Path) -> Iterator[Field]:
+    path = folder / "redis" / "socket"
+    options = ("--port", "0", "--unixsocket", str(path))
+    held = start(folder / "redis", *options, program=program)
     try:
         with redis.Redis(unix_socket_path=str(path)) as client:
             eventually(lambda: answers(client.ping), what="a Redis server")
-        with field_at(f"unix://{path}", tmp_path) as field:
+        with field_at(f"unix://{path}", folder) as field:
             yield field
     finally:
         held.stop(1.0)
-
-
-class Nodes:
-    """The nodes of a cluster, which may all be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ports = free_ports(3)
-        self._folders = [folder / f"node-{port}" for port in self.ports]
-        self._held: list[leash.Leash] = []
-        self.clients: list[Any] = [redis.Redis(port=port) for port in self.ports]
-
-    def start(self) -> None:
-        for port, folder in zip(self.ports, self._folders, strict=True):
-            asked = ("--port", str(port), "--cluster-enabled", "yes", "--appendonly", "yes")
-            self._held.append(start(folder, *asked))
-        for node in self.clients:
-            eventually(lambda node=node: answers(node.ping), what="a node")  # type: ignore[misc]
-
-    def join(self) -> None:
-        """Make a cluster of them."""
-        for number, node in enumerate(self.clients):
-            first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
-            node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-            node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            node.execute_command("CLUSTER", "MEET", "127.0.0.1", self.ports[0])
-        for node in self.clients:
-            eventually(
-                lambda node=node: knows_all(node, len(self.ports)),  # type: ignore[misc]
-                what="a node that knows the others",
-            )
-
-    def kill(self) -> None:
-        while self._held:
-            self._held.pop().kill()
-
-    def close(self) -> None:
-        self.kill()
-        for node in self.clients:
-            node.close()
 
 
 @pytest.fixture
@@ -110,25 +67,7 @@ def cluster(nodes: Nodes, tmp_path: Path) -> Iterator[Field]:
         yield field
 
 
-def knows_all(node: Any, count: int) -> bool:
-    told: bytes = node.execute_command("CLUSTER", "INFO")
-    return b"cluster_state:ok" in told and f"cluster_known_nodes:{count}".encode() in told
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses, below those that connections get: a node takes 10,000 more too."""
-    found: list[int] = []
-    for port in range(17_000, 19_000):
-        with socket.socket() as one, socket.socket() as other, suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            other.bind(("127.0.0.1", port + 10_000))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError("no free ports")
-
-
-@pytest.mark.parametrize("grid", ["alone", "cluster"])
+@pytest.mark.parametrize("grid", ["alone", "oldest", "cluster"])
 def test_a_killed_consumer_changes_nothing(request: pytest.FixtureRequest, grid: str) -> None:
     """G1 to G4, with partitions spread over nodes."""
     field: Field = request.getfixturevalue(grid)
@@ -148,7 +87,27 @@ def test_a_killed_consumer_changes_nothing(request: pytest.FixtureRequest, grid:
     assert [each.name for each in field.living()] in ([], [first.events("serving")[0]["consumer"]])
 
 
-@pytest.mark.parametrize("grid", ["alone", "cluster"])
+@pytest.mark.parametrize("grid", ["alone", "oldest", "cluster"])
+def test_realtime_calls_are_answered(request: pytest.FixtureRequest, grid: str) -> None:
+    """G1, G7, G9: from every partition, after one consumer was killed and one has left."""
+    field: Field = request.getfixturevalue(grid)
+    assert field.backlog() == 0  # Whoever comes first decides on the number of partitions.
+    killed, leaving = field.serve(*REALTIME, "--slots", "1", count=2)
+    terms = [{"id": n, "spot": 1.0} for n in range(100)]
+    callers = [Caller(field, partition) for partition in range(field.partitions)]
+    for caller in callers:
+        caller.send(terms, "tests.pricers:plain")
+        caller.send(terms[:5], "tests.pricers:sleepy", options={"seconds": 0.1})
+    killed.end(signal.SIGKILL)
+    assert leaving.end() == 0
+    field.serve(*REALTIME, "--slots", "2")
+    for caller in callers:
+        outcomes = [reply.record["outcome"] for reply in caller.answered(30).values()]
+        assert outcomes == ["priced"] * 105
+    assert field.backlog() == 0
+
+
+@pytest.mark.parametrize("grid", ["alone", "oldest", "cluster"])
 def test_cancel_resume_and_drop(request: pytest.FixtureRequest, grid: str) -> None:
     """G1: on every partition."""
     field: Field = request.getfixturevalue(grid)
@@ -177,3 +136,20 @@ def test_all_nodes_may_be_away_for_a_while(cluster: Field, nodes: Nodes) -> None
     counts = cluster.done(job, 60).counts
     assert counts.submitted == counts.priced == 3_000
     assert consumer.end() == 0
+
+
+@pytest.mark.parametrize("grid", ["alone", "oldest", "cluster"])
+def test_a_job_follows_another(request: pytest.FixtureRequest, grid: str) -> None:
+    """G1, G2: held back, cancelled, resumed and released in every partition."""
+    field: Field = request.getfixturevalue(grid)
+    field.fill(2_000)
+    first = field.submit(synthetic("first"))
+    job = field.submit(synthetic("next", after="first", chunk=7))
+    held = field.backlog()
+    assert field.cancel(job).counts.cancelled == 2_000
+    field.resume(job)
+    assert field.backlog() == held
+    field.serve(*LEASE)
+    assert field.done(first).well
+    assert field.done(job).counts.priced == 2_000
+    assert [record["id"] for record in field.records(job)] == list(range(2_000))
