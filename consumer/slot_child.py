@@ -1,4 +1,8 @@
-"""What runs in a slot process: price what comes on standard input until that ends."""
+"""What runs in a slot process: price what comes on standard input until that ends.
+
+Its arguments are the file descriptor of its ``Trace``, and the megabytes that pricing may take, 0
+for no bound.
+"""
 
 import os
 import queue
@@ -9,13 +13,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import BinaryIO
 
+from consumer import slot_memory
 from consumer.frames import LENGTH, pack, priced_parts, read_work
+from consumer.slot_trace import tell
 from engine.chunk import price_chunk
 from engine.pricing.registry import find
 
 
 def main() -> None:
     """Answer each frame with a frame."""
+    tell(int(sys.argv[1]))
+    memory = int(sys.argv[2])
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # A pricer that prints must not write between our frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -23,9 +31,17 @@ def main() -> None:
     threading.Thread(target=_read, args=(sys.stdin.buffer, frames), daemon=True).start()
     while True:
         algorithm, chunk = read_work(frames.get())
-        priced = price_chunk(find(algorithm), chunk, time.perf_counter)
-        answers.write(pack(priced_parts(priced)))
-        answers.flush()
+        pricer = find(algorithm)
+        if memory:
+            # From here on: what the first pricer needs to be there at all is not for pricing.
+            slot_memory.bound(memory)
+            memory = 0
+        priced = price_chunk(pricer, chunk, time.perf_counter)
+        try:
+            answers.write(pack(priced_parts(priced)))
+            answers.flush()
+        except BrokenPipeError:
+            os._exit(0)  # The consumer is gone, and whoever takes over has it priced again.
 
 
 def _read(source: BinaryIO, frames: "queue.SimpleQueue[Sequence[bytes]]") -> None:

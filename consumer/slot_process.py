@@ -4,52 +4,115 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from consumer import slot_memory
 from consumer.frames import LENGTH, pack, read_priced, work_parts
+from consumer.priority import step_back
+from consumer.slot_trace import Trace
 from engine.chunk import Chunk, Priced
 
 PROGRAM = (sys.executable, "-P", "-m", "consumer.slot_child")
-
 
 ENDING = 1.0
 """Seconds that a process has to end after its pipes."""
 
 
-class ProcessDied(Exception):
+class SlotError(Exception):
+    """The process has not answered, and is no more."""
+
+    def __init__(self, reason: str, traceback: str = "") -> None:
+        super().__init__(reason)
+        self.traceback = traceback
+        """Where it was, "" if that is not known."""
+
+
+class ProcessDied(SlotError):
     """The process ended with a chunk in hand, or has lost its senses."""
+
+
+class TookTooLong(SlotError):
+    """The process was killed, for it took too long over a chunk."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A process that was started."""
+
+    process: Process
+    answers: BufferedByteReceiveStream
+    trace: Trace
+    warm: bool = False
+    """Whether it has answered before."""
+
+    async def price(self, algorithm: str, chunk: Chunk) -> Priced:
+        assert self.process.stdin is not None
+        await self.process.stdin.send(pack(work_parts(algorithm, chunk)))
+        priced = read_priced(await self._receive())
+        self.warm = True
+        return priced
+
+    async def _receive(self) -> Sequence[bytes]:
+        [count] = LENGTH.unpack(await self.answers.receive_exactly(LENGTH.size))
+        lengths = await self.answers.receive_exactly(LENGTH.size * count)
+        return [
+            await self.answers.receive_exactly(length) if length else b""
+            for [length] in LENGTH.iter_unpack(lengths)
+        ]
+
+    async def ending(self) -> str:
+        """How it has ended, in words."""
+        with anyio.move_on_after(ENDING):  # It may have closed its pipes and live on.
+            await self.process.wait()
+        return _told(self.process.returncode)
+
+    async def stop(self) -> None:
+        if self.process.returncode is None:
+            # With all that the pricer may have started: it leads a group of its own.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        await self.process.aclose()
+        self.trace.close()
 
 
 class SlotProcess:
     """At most one process; started when it is first needed, and again after it has died."""
 
-    def __init__(self) -> None:
-        self._process: Process | None = None
-        self._answers: BufferedByteReceiveStream | None = None
+    def __init__(
+        self, *, behind: bool = False, memory: int | None = None, warm_up: float = 0.0
+    ) -> None:
+        """``behind`` has the process step back for realtime; pricing may take ``memory`` megabytes.
 
-    async def price(self, algorithm: str, chunk: Chunk) -> Priced:
-        """Price a chunk in the process; kills it if cancelled.
-
-        Raises ProcessDied if it ends before it has answered.
+        Its first answer may take ``warm_up`` seconds longer than a limit says.
         """
-        if self._process is None or self._process.returncode is not None:
-            # One that has died idle, for want of memory say, is not this chunk's doing.
-            await self.stop()
-            await self._start()
-        assert self._process is not None
-        assert self._process.stdin is not None
+        self._behind = behind
+        self._memory = memory
+        self._warm_up = warm_up
+        self._running: _Running | None = None
+
+    async def price(self, algorithm: str, chunk: Chunk, limit: float | None = None) -> Priced:
+        """Price a chunk in the process, in ``limit`` seconds; kills it if cancelled.
+
+        Raises ProcessDied if it ends before it has answered, and TookTooLong.
+        """
+        running = await self._ready()
+        allowance = limit if limit is None or running.warm else limit + self._warm_up
         try:
-            await self._process.stdin.send(pack(work_parts(algorithm, chunk)))
-            return read_priced(await self._receive())
-        except (anyio.BrokenResourceError, anyio.IncompleteRead, anyio.EndOfStream) as error:
-            with anyio.move_on_after(ENDING):  # It may have closed its pipes and live on.
-                await self._process.wait()
-            code = self._process.returncode
+            with anyio.fail_after(allowance):
+                return await running.price(algorithm, chunk)
+        except TimeoutError:
+            traceback = await running.trace.ask(running.process)
             await self.stop()
-            raise ProcessDied(f"the pricer's process {_told(code)}") from error
+            raise TookTooLong(f"took longer than {limit:g} s", traceback) from None
+        except (anyio.BrokenResourceError, anyio.IncompleteRead, anyio.EndOfStream) as error:
+            ending, traceback = await running.ending(), running.trace.read()
+            await self.stop()
+            raise ProcessDied(f"the pricer's process {ending}", traceback) from error
         except (ValueError, TypeError, KeyError) as error:
             await self.stop()
             raise ProcessDied("the pricer has written where only the grid may") from error
@@ -60,28 +123,42 @@ class SlotProcess:
 
     async def stop(self) -> None:
         """End the process, whatever it is doing."""
-        process, self._process = self._process, None
-        if process is not None:
-            if process.returncode is None:
-                process.kill()
-            await process.aclose()
+        running, self._running = self._running, None
+        if running is not None:
+            await running.stop()
 
-    async def _start(self) -> None:
+    async def _ready(self) -> _Running:
+        """A process that can take a chunk."""
+        if self._running is not None and not self._usable(self._running.process):
+            await self.stop()
+        if self._running is None:
+            self._running = await self._start()
+        return self._running
+
+    def _usable(self, process: Process) -> bool:
+        # One that has died idle, for want of memory say, is not the next chunk's doing; nor is what
+        # others have left behind in it.
+        try:
+            if process.returncode is not None:
+                return False
+            return self._memory is None or slot_memory.left(process.pid) >= self._memory / 2
+        except OSError:
+            return False
+
+    async def _start(self) -> _Running:
+        trace = Trace()
         # Its own session: Ctrl-C in the terminal is for the consumer, which lets it finish.
-        self._process = await anyio.open_process(
-            PROGRAM, stderr=None, start_new_session=True, env=_environment()
+        process = await anyio.open_process(
+            [*PROGRAM, str(trace.fileno()), str(self._memory or 0)],
+            stderr=None,
+            start_new_session=True,
+            env=_environment(),
+            pass_fds=(trace.fileno(),),
         )
-        assert self._process.stdout is not None
-        self._answers = BufferedByteReceiveStream(self._process.stdout)
-
-    async def _receive(self) -> Sequence[bytes]:
-        assert self._answers is not None
-        [count] = LENGTH.unpack(await self._answers.receive_exactly(LENGTH.size))
-        lengths = await self._answers.receive_exactly(LENGTH.size * count)
-        return [
-            await self._answers.receive_exactly(length) if length else b""
-            for [length] in LENGTH.iter_unpack(lengths)
-        ]
+        if self._behind:
+            step_back(process.pid)
+        assert process.stdout is not None
+        return _Running(process, BufferedByteReceiveStream(process.stdout), trace)
 
 
 def _environment() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -10,23 +11,29 @@ from anyio import CapacityLimiter, to_thread
 from consumer.desk import Desk
 from consumer.holdings import Held
 from consumer.pace import QUICK
+from consumer.priority import step_back
+from consumer.settings import Settings
+from consumer.slot_limit import price_in_time
 from consumer.slot_process import ProcessDied, SlotProcess
 from engine import telemetry
 from engine.chunk import Priced, price_chunk
 from engine.entry import Settlement
+from engine.letter import Letter
 from engine.pricing.pricer import Pricer
 from engine.pricing.registry import find
 
 
 async def run(desk: Desk, limiter: CapacityLimiter) -> None:
     """One slot: price entries until there will be no more."""
-    async with _own_process() as process:
+    settings = desk.settings
+    async with own_process(
+        behind=settings.realtime, memory=settings.slot_memory, warm_up=settings.warm_up
+    ) as process:
         while batch := await desk.holdings.next(desk.pace.at_once):
             telemetry.slots_busy.add(1)
             try:
                 pricer = find(batch[0].job.algorithm)
-                # One that somebody had before, and did not end, may be what has killed him.
-                apart = [h for h in batch if not pricer.releases_gil or h.entry.attempts > 1]
+                apart = [held for held in batch if _apart(settings, pricer, held)]
                 for held in apart:
                     await _price_in_process(desk, process, held)
                 if together := [held for held in batch if held not in apart]:
@@ -35,13 +42,21 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
                 telemetry.slots_busy.add(-1)
 
 
+def _apart(settings: Settings, pricer: Pricer, held: Held) -> bool:
+    """Whether an entry is priced in a process, which can be killed, and bounded, for it alone."""
+    limited = held.job.trade_timeout is not None or settings.slot_memory is not None
+    return limited or held.entry.suspect or not pricer.releases_gil
+
+
 async def _price_in_thread(
     desk: Desk, pricer: Pricer, batch: Sequence[Held], limiter: CapacityLimiter
 ) -> None:
     began = anyio.current_time()
     # Abandoned rather than waited for when the time to leave has come: no one can stop a thread.
     outcomes = await to_thread.run_sync(
-        _price_all, pricer, batch, abandon_on_cancel=True, limiter=limiter
+        partial(_price_all, pricer, batch, behind=desk.settings.realtime),
+        abandon_on_cancel=True,
+        limiter=limiter,
     )
     seconds = (anyio.current_time() - began) / len(outcomes)
     for held, outcome in zip(batch, outcomes, strict=False):
@@ -49,8 +64,13 @@ async def _price_in_thread(
     await desk.hand_back(desk.holdings.put_back(batch[len(outcomes) :]))
 
 
-def _price_all(pricer: Pricer, batch: Sequence[Held]) -> list[Priced]:
-    """Price as many as are quick, at least one: those of a new job may turn out slow."""
+def _price_all(pricer: Pricer, batch: Sequence[Held], *, behind: bool) -> list[Priced]:
+    """Price as many as are quick, at least one: those of a new job may turn out slow.
+
+    ``behind`` has the thread step back for realtime.
+    """
+    if behind:
+        step_back()
     outcomes: list[Priced] = []
     end = time.perf_counter() + 2 * QUICK
     for held in batch:
@@ -63,14 +83,20 @@ def _price_all(pricer: Pricer, batch: Sequence[Held]) -> list[Priced]:
 async def _price_in_process(desk: Desk, process: SlotProcess, held: Held) -> None:
     began = anyio.current_time()
     try:
-        outcome = await process.price(held.job.algorithm, held.chunk)
+        done = await price_in_time(process, held.job.algorithm, held.chunk, held.job.trade_timeout)
     except ProcessDied as error:
-        await desk.retry(held, str(error))
-    else:
-        _finish(desk, held, outcome, anyio.current_time() - began)
+        await desk.retry(held, error)
+        return
+    letters = [
+        Letter(trade, str(error), done.attempts, desk.settings.name, error.traceback)
+        for trade, error in done.given_up.items()
+    ]
+    _finish(desk, held, done.priced, anyio.current_time() - began, letters)
 
 
-def _finish(desk: Desk, held: Held, outcome: Priced, seconds: float) -> None:
+def _finish(
+    desk: Desk, held: Held, outcome: Priced, seconds: float, letters: Sequence[Letter] = ()
+) -> None:
     """Pass on what came of an entry that took its slot so many seconds."""
     _note_times(held, outcome, seconds)
     desk.pace.measured(seconds, len(held.chunk.ids), held.job.name)
@@ -81,6 +107,7 @@ def _finish(desk: Desk, held: Held, outcome: Priced, seconds: float) -> None:
             outcome.records,
             priced=outcome.priced,
             rejected=outcome.rejected,
+            letters=letters,
         )
     )
 
@@ -94,8 +121,11 @@ def _note_times(held: Held, outcome: Priced, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def _own_process() -> AsyncIterator[SlotProcess]:
-    process = SlotProcess()
+async def own_process(
+    *, behind: bool = False, memory: int | None = None, warm_up: float = 0.0
+) -> AsyncIterator[SlotProcess]:
+    """A slot's process, as ``SlotProcess`` says, ended at the end."""
+    process = SlotProcess(behind=behind, memory=memory, warm_up=warm_up)
     try:
         yield process
     finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from engine import keys
 from engine.job import Lane
+from engine.letter import Letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,26 @@ class Entry:
     epoch: int
     ids: str
     spent: int = 0
-    """Attempts made under earlier entries, before a split."""
+    """Attempts that have ended with the death of their process, under earlier entries."""
     deliveries: int = 1
     """How often this entry was delivered, this time included."""
+    lapsed: int = 0
+    """Deliveries of earlier entries that nobody has ended: whoever had them may have died of it."""
+
+    @property
+    def delivered(self) -> int:
+        """How often its trades were given to somebody, this time included, and not given back."""
+        return self.lapsed + self.deliveries
 
     @property
     def attempts(self) -> int:
         """How often its trades were begun, this time included."""
-        return self.spent + self.deliveries
+        return self.spent + self.delivered
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it may be what has killed somebody: he had it, and did not end it."""
+        return self.attempts > 1
 
     @property
     def stream(self) -> str:
@@ -53,8 +66,13 @@ class Settlement:
     """Block number -> its result records, encoded."""
     priced: int = 0
     rejected: int = 0
-    dead: int = 0
     expired: int = 0
+    letters: Sequence[Letter] = ()
+    """Of its trades that are dead."""
+
+    @property
+    def dead(self) -> int:
+        return len(self.letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,8 @@ class Chunks:
     """The IDs of each chunk."""
     manifest: Mapping[int, str]
     """Block number -> IDs new to the job; empty when they are queued again."""
+    lapsed: int = 0
+    """As of an entry."""
 
 
 MOST_SPENT = 2**31
@@ -77,7 +97,13 @@ MOST_SPENT = 2**31
 
 def unfit(entry: Entry, reason: str) -> Unreadable:
     """An entry that can be read but not worked on, to be put aside as it came."""
-    fields = {"job": entry.job, "epoch": entry.epoch, "ids": entry.ids, "spent": entry.spent}
+    fields = {
+        "job": entry.job,
+        "epoch": entry.epoch,
+        "ids": entry.ids,
+        "spent": entry.spent,
+        "lapsed": entry.lapsed,
+    }
     return Unreadable(
         entry.partition,
         entry.lane,
@@ -88,7 +114,11 @@ def unfit(entry: Entry, reason: str) -> Unreadable:
 
 
 def read_entry(
-    partition: int, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes]
+    partition: int,
+    lane: Lane,
+    entry_id: bytes,
+    fields: Mapping[bytes, bytes],
+    deliveries: int = 1,
 ) -> Entry | Unreadable:
     """Read a message; whatever its bytes are, the answer is a value."""
     name = entry_id.decode()
@@ -100,7 +130,9 @@ def read_entry(
             job=fields[b"job"].decode(),
             epoch=int(fields[b"epoch"]),
             ids=fields[b"ids"].decode(),
-            spent=_spent(fields.get(b"spent", b"0")),
+            spent=read_spent(fields.get(b"spent", b"0")),
+            deliveries=deliveries,
+            lapsed=read_spent(fields.get(b"lapsed", b"0")),
         )
     except KeyError as error:
         reason = f"it has no field {error.args[0].decode()}"
@@ -109,7 +141,11 @@ def read_entry(
     return Unreadable(partition, lane, name, reason, fields)
 
 
-def _spent(text: bytes) -> int:
+def read_spent(text: bytes) -> int:
+    """The attempts that an entry says it has behind it.
+
+    Raises ValueError if it cannot be.
+    """
     spent = int(text)
     if not 0 <= spent <= MOST_SPENT:
         raise ValueError(f"{spent} attempts cannot have been made")

@@ -1,10 +1,11 @@
 -- The one step that ends an entry: its results and counts take effect, it is acknowledged and
 -- deleted, once only, however many consumers priced it (G2).
--- KEYS: stream, counts, results
+-- KEYS: stream, counts, results, dead
 -- ARGV: group, entry, epoch, time of expiry (0: as it is), then how many trades were
---       priced, rejected, dead, expired, then block and records, in pairs
+--       priced, rejected, dead, expired, then the number of dead letters, trade and letter of each,
+--       in pairs, then block and records, in pairs
 -- Returns 1 settled, 0 the entry is no longer pending, -1 its job was cancelled or resumed since.
-local stream, counts, results = KEYS[1], KEYS[2], KEYS[3]
+local stream, counts, results, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, entry, epoch, expires_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 -- All that can fail comes before the first write, since Redis does not roll back: what somebody may
@@ -24,14 +25,21 @@ for i = 2, 5 do
     return redis.error_reply('WRONGTYPE a count of the job is no whole number')
   end
 end
-local settled = {}
-for i = 9, #ARGV, 2 do
+local settled, letters = {}, 2 * ARGV[9]
+local records = 10 + letters
+for i = records, #ARGV, 2 do
   settled[i] = redis.call('HGET', results, ARGV[i])
 end
+if letters > 0 then
+  redis.call('HLEN', dead)
+end
 
-for i = 9, #ARGV, 2 do
+for i = records, #ARGV, 2 do
   -- Other chunks of this block may have settled before.
   redis.call('HSET', results, ARGV[i], settled[i] and settled[i] .. '\n' .. ARGV[i + 1] or ARGV[i + 1])
+end
+for i = 10, 9 + letters, 2 do
+  redis.call('HSET', dead, ARGV[i], ARGV[i + 1])
 end
 for i, outcome in ipairs({'priced', 'rejected', 'dead', 'expired'}) do
   if ARGV[4 + i] ~= '0' then
@@ -47,6 +55,9 @@ end
 local left = redis.call('PTTL', counts)
 if left > 0 then
   redis.call('PEXPIRE', results, left)
+  if letters > 0 then
+    redis.call('PEXPIRE', dead, left)
+  end
 end
 redis.call('XACK', stream, group, entry)
 redis.call('XDEL', stream, entry)

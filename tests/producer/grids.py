@@ -34,7 +34,7 @@ IDS = np.concatenate((np.arange(40, 430), np.arange(433, 900, 3)))
 Work = Callable[[Grid], Awaitable[object]]
 
 
-def reopened(url: str, partitions: int = 1) -> AbstractAsyncContextManager[Grid]:
+def reopened(url: str, partitions: int | None = None) -> AbstractAsyncContextManager[Grid]:
     """Another connection to the grid at ``url``, which gets ``partitions`` if it is new."""
     return open_grid(Address.parse(url), partitions=partitions)
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from engine.cancel import cancel
 from engine.errors import UsageError
 from engine.grid import Grid
 from engine.job import Lane, State
-from producer.cancel import cancel
 from producer.resume import resume
 from producer.submit import Submitter, find, submit, wanted_trades
 from tests.conftest import FreshServer

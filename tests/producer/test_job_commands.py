@@ -5,63 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 import redis
 
-from azfinsim.cli import azfinsim
 from engine import keys
-from engine.edge import run_command
 from engine.grid import Grid
-from tests.producer.grids import IDS, on_grid, price, shelve
+from tests.producer.commands import REPORT, Command
+from tests.producer.grids import IDS, on_grid, price
 from tests.waiting import eventually
-
-REPORT = [
-    *("job", "state", "submitted", "priced", "rejected", "dead", "expired", "cancelled"),
-    *("in_flight", "seconds", "trades_per_second"),
-]
-
-
-@dataclass
-class Run:
-    """What one command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What stands on standard output, which must be one JSON object on one line."""
-        assert self.out.count("\n") == 1
-        return orjson.loads(self.out)
-
-
-Command = Callable[..., Run]
-
-
-@pytest.fixture
-def job(
-    redis_url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    """``azfinsim job`` against a grid with a book."""
-    monkeypatch.setenv("AZFINSIM_REDIS_URL", redis_url)
-    on_grid(redis_url, shelve)
-
-    def command(*arguments: str) -> Run:
-        monkeypatch.setattr(sys, "argv", ["azfinsim", "job", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run_command(azfinsim, "azfinsim")
-        assert isinstance(ended.value.code, int)
-        return Run(ended.value.code, *capfd.readouterr())
-
-    return command
 
 
 def submitted(job: Command, *arguments: str) -> None:
@@ -87,15 +41,49 @@ def test_submit_tells_a_person_on_standard_error(job: Command) -> None:
 def test_all_that_was_asked_is_stored_with_the_job(job: Command, redis_url: str) -> None:
     options = {"--seed": str(2**63 - 1), "--paths": "500", "--lane": "high", "--failure": "0.25"}
     options |= {"--task-duration": "1.5", "--mem-usage": "2", "--chunk": "10"}
+    options |= {"--trade-timeout": "2.5"}
     submitted(job, *(part for pair in options.items() for part in pair), "--keep-days", "1")
     with redis.Redis.from_url(redis_url) as client:
         spec = orjson.loads(client.hget(keys.job("night"), "spec") or b"")
     assert spec["seed"] == 2**63 - 1
     assert (spec["paths"], spec["lane"], spec["chunk"], spec["failure"]) == (500, "high", 10, 0.25)
     assert spec["options"] == {"task_duration": 1.5, "mem_usage": 2.0}
+    assert spec["trade_timeout"] == 2.5
     assert spec["pricer_version"]
     assert spec["azfinsim_version"]
     assert spec["expires_at"] == int(spec["submitted_at"] + 86_400)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["--accuracy", "0.0025"], {"accuracy": "0.0025"}),
+        (["--paths", "5000"], {"paths": "5,000"}),
+        (
+            ["--accuracy", "1e-300", "--paths", "5000"],
+            {"accuracy": "1e-300", "paths": "at most 5,000"},
+        ),
+        (["--greeks-per", "basis-point"], {"greeks per": "basis point"}),
+        (["--greeks-per", "unit"], {"greeks per": "unit"}),
+    ],
+)
+def test_how_exact_it_is_to_be_is_stored_and_shown(
+    job: Command, redis_url: str, asked: list[str], told: dict[str, str]
+) -> None:
+    assert job("submit", "--name", "night", "--algorithm", "deltavega", *asked).code == 0
+    rows = (line.split("│")[1:3] for line in job("status", "night").err.splitlines())
+    shown = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
+    known = ("algorithm", "accuracy", "paths", "greeks per")
+    assert {name: shown[name] for name in known if name in shown} == {
+        "algorithm": "deltavega",
+        **told,
+    }
+    with redis.Redis.from_url(redis_url) as client:
+        spec = orjson.loads(client.hget(keys.job("night"), "spec") or b"")
+    options = dict(zip(asked[::2], asked[1::2], strict=True))
+    assert spec["accuracy"] == (float(options["--accuracy"]) if "--accuracy" in options else None)
+    per = options.get("--greeks-per")
+    assert spec["options"] == ({"greeks_per": per.replace("-", "_")} if per else {})
 
 
 def test_names_are_made_up_and_sort_by_time(job: Command) -> None:
@@ -115,16 +103,26 @@ def test_names_are_made_up_and_sort_by_time(job: Command) -> None:
         (["--chunk", "10001"], "--chunk"),
         (["--failure", "1.5"], "--failure"),
         (["--failure", "nan"], "no finite number"),
+        (["--trade-timeout", "0"], "--trade-timeout"),
         (["--lane", "realtime"], "--lane"),
         (["--trades", "5"], "must be FIRST:COUNT"),
         (["--trades", "90000:5"], "holds 546 trades between 40 and 898, none of these"),
         (["--book", "other"], "no book 'other', there are default"),
         (["--book", "a/b"], "must be 1 to 64"),
         (["--name", "a b"], "must be 1 to 64"),
-        (["--algorithm", "magic"], "must be one of deltavega, pvonly, synthetic"),
+        (["--algorithm", "magic"], "must be one of deltavega, european, pvonly, synthetic"),
         (["--task-duration", "5"], "--task-duration: only for --algorithm synthetic"),
         (["--mem-usage", "inf", "--algorithm", "synthetic"], "no finite number"),
         (["--keep-days", "0"], "--keep-days"),
+        *((["--accuracy", value], "0<x<=1") for value in ("0", "-0.1", "inf", "5", "-inf")),
+        (["--accuracy", "nan"], "no finite number"),
+        (["--accuracy", "0.1%"], "not a valid number"),
+        (
+            ["--accuracy", "0.1", "--algorithm", "synthetic"],
+            "--accuracy: only for an algorithm that simulates paths, not synthetic",
+        ),
+        (["--greeks-per", "percent", "--algorithm", "deltavega"], "'unit', 'basis-point'"),
+        (["--greeks-per", "unit"], "--greeks-per: only for --algorithm deltavega, not pvonly"),
     ],
 )
 def test_what_cannot_be_asked_is_wrong_usage(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from engine import keys
+from engine.cancel import cancel
 from engine.errors import ServerError, UsageError
 from engine.grid import Grid
 from engine.job import State
 from engine.jobs import Jobs, Standing
 from producer import plan
-from producer.cancel import cancel
 from producer.resume import Resumed, resume
 from producer.submit import Submitter, find, submit, wanted_trades
 from tests.producer.grids import (

@@ -11,11 +11,11 @@ import pytest
 import redis
 
 from engine import keys
+from engine.cancel import cancel
 from engine.errors import AzfinsimError, ServerFull, UsageError
 from engine.grid import Grid
 from engine.job import Job, Lane, State
 from producer import plan
-from producer.cancel import cancel
 from producer.resume import resume
 from producer.submit import find, submit
 from tests.conftest import FreshServer

@@ -10,13 +10,13 @@ from redis.exceptions import ConnectionError
 from rich.console import Console
 
 from engine import edge
+from engine.cancel import cancel
 from engine.errors import ServerError
 from engine.grid import Grid
 from engine.job import Job, Progress, State
 from engine.outcome import Counts
 from engine.roster import Presence
 from producer import job_views
-from producer.cancel import cancel
 from producer.submit import submit
 from producer.wait import Look, wait
 from tests.conftest import FreshServer
