@@ -14,7 +14,10 @@ from engine.edge import LazyGroup
         "serve": "azfinsim.serve:serve",
         "book": "producer.book_commands:book",
         "job": "producer.job_commands:job",
+        "price": "producer.price_commands:price",
+        "dead": "producer.dead_commands:dead",
         "consume": "consumer.commands:consume",
+        "infra": "infra.commands:infra",
     },
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )

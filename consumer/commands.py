@@ -11,6 +11,8 @@ import structlog
 from consumer.drain import Drain, EndAtOnce, on_signals
 from consumer.process import consume as serve_grid
 from consumer.settings import Settings, new_name
+from consumer.slot_memory import LEAST
+from consumer.slot_memory import check as check_memory
 from engine import logs
 from engine.connection import Address
 from engine.edge import DONE, INTERRUPTED, redis_option, run_async
@@ -33,7 +35,9 @@ class _Lanes(click.ParamType[tuple[Lane, ...]]):
 
 @click.command()
 @redis_option
-@click.option("--lane", "lanes", type=_Lanes(), default="high,bulk", help="Lanes to serve.")
+@click.option(
+    "--lane", "lanes", type=_Lanes(), default="realtime,high,bulk", help="Lanes to serve."
+)
 @click.option(
     "--slots", type=click.IntRange(1, 1024), help="Trades priced at once.  [default: usable cores]"
 )
@@ -52,12 +56,32 @@ class _Lanes(click.ParamType[tuple[Lane, ...]]):
     help="Time without a sign of life after which others take over what this one holds.",
 )
 @click.option(
+    "--realtime-lease",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    metavar="SECONDS",
+    help="The same for realtime trades.",
+)
+@click.option(
     "--drain",
     "drain_seconds",
     type=click.FloatRange(0, 3600),
     default=20.0,
     metavar="SECONDS",
     help="Time to finish what is being priced when told to leave.",
+)
+@click.option(
+    "--slot-memory",
+    type=click.IntRange(LEAST),
+    metavar="MB",
+    help="Price in processes, each with so much memory for it (Linux).  [default: no bound]",
+)
+@click.option(
+    "--warm-up",
+    type=click.FloatRange(0, 3600),
+    default=30.0,
+    metavar="SECONDS",
+    help="Added to a job's --trade-timeout in a new process, which loads and compiles code.",
 )
 @click.option(
     "--log-format",
@@ -75,7 +99,10 @@ def consume(
     exit_when_idle: float | None,
     home: int,
     lease: float,
+    realtime_lease: float,
     drain_seconds: float,
+    slot_memory: int | None,
+    warm_up: float,
     log_format: logs.LogFormat,
     log_level: str,
 ) -> None:
@@ -85,14 +112,19 @@ def consume(
     second one ends it at once.
     """
     logs.configure(log_format, log_level)
+    if slot_memory is not None:
+        check_memory()
     settings = Settings(
         new_name(),
         lanes,
         slots or usable_cores(),
         home=home,
         lease=lease,
+        realtime_lease=realtime_lease,
         drain=drain_seconds,
         exit_when_idle=exit_when_idle,
+        slot_memory=slot_memory,
+        warm_up=warm_up,
     )
     code = run_async(_run, address, settings)
     # A thread may still be pricing what was handed back, or importing a pricer, and Python would

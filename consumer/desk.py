@@ -13,14 +13,18 @@ from consumer.fetch import Fetcher
 from consumer.holdings import Held, Holdings
 from consumer.pace import Pace
 from consumer.patience import patiently
+from consumer.pricers import Pricers
 from consumer.settings import Settings
+from consumer.slot_process import ProcessDied
+from consumer.work import Work
 from engine import telemetry
 from engine.entry import Entry, Settlement, Unreadable
 from engine.grid import Grid
+from engine.job import Lane
 from engine.roster import Presence
 
 STEP_ASIDE = 0.25
-"""Seconds in which a consumer takes nothing, after it was given what it cannot price."""
+"""Seconds in which a consumer takes nothing of a lane where it was given what it cannot price."""
 
 log = structlog.get_logger()
 
@@ -34,10 +38,14 @@ class Desk:
     holdings: Holdings
     pace: Pace
     drain: Drain
+    pricers: Pricers
     fetcher: Fetcher
+    work: Work
     settlements: MemoryObjectSendStream[Settlement]
     priced: int = 0
     """Trades settled since the start."""
+    aside: dict[Lane, float] = field(default_factory=dict)
+    """Until when this consumer leaves a lane to the others, by the event loop's clock."""
     news: anyio.Event = field(default_factory=anyio.Event)
     """That what this consumer says of itself has changed."""
 
@@ -51,7 +59,7 @@ class Desk:
             os.getpid(),
             self.priced,
             self.drain.begun,
-            dict(self.fetcher.lacking),
+            dict(self.pricers.lacking),
         )
 
     async def accept(self, messages: Sequence[Entry | Unreadable]) -> None:
@@ -59,11 +67,13 @@ class Desk:
         # One in hand was taken over from ourselves, after the server was away for a lease.
         messages = [m for m in messages if isinstance(m, Unreadable) or m not in self.holdings]
         arriving = [message for message in messages if isinstance(message, Entry)]
+        if messages:
+            self.work.seen()
         for entry in arriving:
             self.holdings.arrive(entry)
-        lacking = len(self.fetcher.lacking)
+        lacking = len(self.pricers.lacking)
         fetched = await patiently("fetch", self.fetcher.prepare, messages)
-        if len(self.fetcher.lacking) != lacking:
+        if len(self.pricers.lacking) != lacking:
             # Where all lack a pricer, the last to learn so rejects the trades.
             self.news.set()
         for held in fetched.held:
@@ -77,20 +87,29 @@ class Desk:
         if fetched.elsewhere:
             await self._leave_to_others(fetched.elsewhere)
 
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """The lanes of jobs to take from now, highest first."""
+        now = anyio.current_time()
+        return [lane for lane in self.settings.job_lanes if self.aside.get(lane, now) <= now]
+
     async def _leave_to_others(self, entries: Sequence[Entry]) -> None:
-        """Give back what this consumer has no pricer for, and give others time to take it."""
+        """Give back what this consumer has no pricer for, and give others time to take it.
+
+        Meanwhile it serves its other lanes.
+        """
         await self.hand_back(entries)
-        with anyio.move_on_after(STEP_ASIDE):
-            await self.drain.wait()
+        until = anyio.current_time() + STEP_ASIDE
+        self.aside |= dict.fromkeys((entry.lane for entry in entries), until)
 
     def settle(self, settlement: Settlement) -> None:
         """Let an entry that has its outcome wait to be settled; it stays in hand until it is."""
         self.holdings.finish(settlement.entry)
         self.settlements.send_nowait(settlement)
 
-    async def retry(self, held: Held, reason: str) -> None:
+    async def retry(self, held: Held, died: ProcessDied) -> None:
         """Have an entry that has killed its process tried again, or ended."""
-        settlements = await patiently("retry", self.fetcher.after_death, held, reason)
+        settlements = await patiently("retry", self.fetcher.after_death, held, died)
         for settlement in settlements:
             self.settle(settlement)
         if not settlements:

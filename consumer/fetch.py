@@ -2,24 +2,25 @@
 that are not to be priced."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import structlog
-from anyio import to_thread
 from redis.exceptions import ResponseError
 
 from consumer.holdings import Held
+from consumer.pricers import Pricers
+from consumer.slot_process import ProcessDied
 from engine import telemetry
 from engine.chunk import Chunk, refuse_chunk
 from engine.decisions import Verdict, halves, judge
 from engine.entry import Entry, Settlement, Unreadable, unfit
-from engine.errors import UsageError
 from engine.grid import Grid
 from engine.ids import Ids, by_block, parse_ids
 from engine.job import Job, Lane
+from engine.letter import Letter
 from engine.outcome import Outcome
 from engine.pricing.pricer import Request
-from engine.pricing.registry import find
 from engine.streams import is_damage
 
 DELIVERIES = 10
@@ -29,6 +30,13 @@ Blocks = Mapping[int, bytes | None]
 """Block number -> its bytes, None for one that is not there."""
 
 log = structlog.get_logger()
+
+
+class Behind(NamedTuple):
+    """What an entry has behind it when it begins."""
+
+    spent: int
+    lapsed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +56,9 @@ class Fetcher:
     """Prepares entries for the slots."""
 
     grid: Grid
-    consumer: str
+    pricers: Pricers
     attempts: int
     """Deaths of its process after which a chunk is split and a single trade is dead."""
-    lacking: dict[str, str] = field(default_factory=dict)
-    """Algorithms that cannot be had here, and why."""
 
     async def prepare(self, messages: Sequence[Entry | Unreadable]) -> Fetched:
         """Look up all that the pricing of these entries takes.
@@ -89,19 +95,22 @@ class Fetcher:
                 aside.append((message, str(error)))
                 continue
             # A delivery proves no attempt: answers are lost, and consumers die of other causes.
-            verdict = judge(attempts=message.deliveries, trades=len(ids), limit=DELIVERIES)
+            verdict = judge(attempts=message.delivered, trades=len(ids), limit=DELIVERIES)
             if verdict is Verdict.PRICE:
                 todo.append((message, ids))
             else:
                 reason = f"whoever had it ended without an outcome, {DELIVERIES} times"
-                settlements += await self._retire(message, ids, verdict, message.spent, reason)
+                # Deliveries count anew for the halves, which stay suspect.
+                settlements += await self._retire(
+                    message, ids, verdict, Behind(message.spent, 1), reason
+                )
         fetched = await self._look_up(todo)
         # Last, since this alone would happen twice if the rest had to be done again.
         for message, reason in aside:
             await self._put_aside(message, reason)
         return replace(fetched, settlements=[*settlements, *fetched.settlements])
 
-    async def after_death(self, held: Held, reason: str) -> Sequence[Settlement]:
+    async def after_death(self, held: Held, died: ProcessDied) -> Sequence[Settlement]:
         """Have another attempt made at an entry that has killed its process, or end it (G5)."""
         ids = held.chunk.ids
         spent = held.entry.spent + 1
@@ -109,22 +118,29 @@ class Fetcher:
         if verdict is Verdict.SPLIT:
             # A half has one attempt before it is split in turn.
             spent = self.attempts - 1
-        return await self._retire(held.entry, ids, verdict, spent, reason)
+        behind = Behind(spent, held.entry.delivered - 1)
+        return await self._retire(held.entry, ids, verdict, behind, str(died), died.traceback)
 
     async def _retire(
-        self, entry: Entry, ids: Ids, verdict: Verdict, spent: int, reason: str
+        self,
+        entry: Entry,
+        ids: Ids,
+        verdict: Verdict,
+        behind: Behind,
+        reason: str,
+        traceback: str = "",
     ) -> Sequence[Settlement]:
-        """Replace an entry by others that have so many attempts behind them, or end its trade."""
+        """Replace an entry by others that have so much behind them, or end its trade."""
         streams = self.grid.streams
         log.warning("an attempt was in vain", job=entry.job, ids=entry.ids, reason=reason)
         match verdict:
             case Verdict.PRICE:
-                await streams.replace(entry, [entry.ids], spent)
+                await streams.replace(entry, [entry.ids], behind.spent, behind.lapsed)
             case Verdict.SPLIT:
-                await streams.replace(entry, halves(ids), spent)
+                await streams.replace(entry, halves(ids), behind.spent, behind.lapsed)
             case Verdict.BURY:
                 reason = f"given up after {entry.attempts} attempts: {reason}"
-                return [_refused(entry, ids, Outcome.DEAD, reason)]
+                return [_dead(entry, ids, reason, self.pricers.consumer, traceback)]
         return []
 
     async def _look_up(self, todo: Sequence[tuple[Entry, Ids]]) -> Fetched:
@@ -154,7 +170,7 @@ class Fetcher:
             if isinstance(job, Job) and not isinstance(blocks, str):
                 held.append(_held(entry, ids, job, blocks))
             else:
-                settlements.append(_refused(entry, ids, Outcome.REJECTED, str(blocks)))
+                settlements.append(_rejected(entry, ids, str(blocks)))
         return Fetched(held, settlements, elsewhere)
 
     async def _job(self, name: str, lane: Lane) -> Job | str | None:
@@ -170,21 +186,8 @@ class Fetcher:
             if not is_damage(error):
                 raise
             return f"job {name} cannot be read: {error}"
-        try:
-            # In a thread, since it imports what may be large.
-            await to_thread.run_sync(find, job.algorithm, abandon_on_cancel=True)
-        except UsageError as error:
-            return await self._without_pricer(job.algorithm, lane, str(error))
-        self.lacking.pop(job.algorithm, None)
-        return job
-
-    async def _without_pricer(self, algorithm: str, lane: Lane, reason: str) -> str | None:
-        """Why a job is refused, unless there is somebody who may have its pricer: then None."""
-        if algorithm not in self.lacking:
-            log.error("no such pricer here", algorithm=algorithm, reason=reason)
-        self.lacking[algorithm] = reason
-        others = [each for each in await self.grid.roster.living() if each.name != self.consumer]
-        return None if any(each.may_price(algorithm, lane) for each in others) else reason
+        pricer = await self.pricers.find(job.algorithm, lane)
+        return pricer if pricer is None or isinstance(pricer, str) else job
 
     async def _blocks(self, book: str, numbers: Iterable[int]) -> Blocks | str:
         """Blocks of a book, or why they cannot be had."""
@@ -209,16 +212,19 @@ def _held(entry: Entry, ids: Ids, job: Job, blocks: Blocks) -> Held:
         Chunk(
             ids,
             {number: blocks[number] for number, _ in by_block(ids)},
-            Request(job.seed, job.paths, job.options),
+            Request(job.seed, job.paths, job.accuracy, job.options),
             job.failure,
             entry.attempts,
         ),
     )
 
 
-def _refused(entry: Entry, ids: Ids, outcome: Outcome, reason: str) -> Settlement:
-    records = refuse_chunk(ids, outcome, reason, entry.attempts)
-    count = len(ids)
-    if outcome is Outcome.DEAD:
-        return Settlement(entry, 0, records, dead=count)
-    return Settlement(entry, 0, records, rejected=count)
+def _rejected(entry: Entry, ids: Ids, reason: str) -> Settlement:
+    records = refuse_chunk(ids, Outcome.REJECTED, reason, entry.attempts)
+    return Settlement(entry, 0, records, rejected=len(ids))
+
+
+def _dead(entry: Entry, ids: Ids, reason: str, consumer: str, traceback: str) -> Settlement:
+    records = refuse_chunk(ids, Outcome.DEAD, reason, entry.attempts)
+    letters = [Letter(i, reason, entry.attempts, consumer, traceback) for i in ids.tolist()]
+    return Settlement(entry, 0, records, letters=letters)

@@ -35,7 +35,8 @@ def work_parts(algorithm: str, chunk: Chunk) -> list[bytes]:
         "blocks": list(there),
         "absent": [number for number in chunk.blocks if number not in there],
     }
-    return [orjson.dumps(head), *there.values()]
+    # dict, for the view of a mapping that a request's options are.
+    return [orjson.dumps(head, default=dict), *there.values()]
 
 
 def read_work(parts: Sequence[bytes]) -> tuple[str, Chunk]:

@@ -7,6 +7,7 @@ import anyio
 from consumer.desk import Desk
 from consumer.patience import patiently
 from engine.entry import Entry, Unreadable
+from engine.job import Lane
 
 WAIT_MS = 500
 """A blocking read ends after so long. It is never cancelled, since that could leave an answer
@@ -18,38 +19,25 @@ GLANCE = 0.05
 
 async def run(desk: Desk) -> None:
     """Take entries until the consumer drains."""
-    idle_since = anyio.current_time()
     while not desk.drain.begun:
         await desk.hand_back(desk.holdings.take_back(desk.pace.surplus(desk.holdings.queued)))
         with anyio.move_on_after(GLANCE):
             while not desk.pace.room(len(desk.holdings)):
                 await desk.holdings.change()
-        messages = await patiently("intake", _take, desk)
+        if not (lanes := desk.lanes):
+            with anyio.move_on_after(GLANCE):
+                await desk.drain.wait()
+            continue
+        messages = await patiently("intake", _take, desk, lanes)
         await desk.accept(messages)
-        if messages or len(desk.holdings):
-            idle_since = anyio.current_time()
-        elif await _idle_for_too_long(desk, anyio.current_time() - idle_since):
-            desk.drain.begin("idle")
 
 
-async def _idle_for_too_long(desk: Desk, seconds: float) -> bool:
-    limit = desk.settings.exit_when_idle
-    if limit is None or seconds < limit:
-        return False
-    # What others hold comes back if they die: someone has to be there. Two leases on, those who
-    # still hold something were seen to live.
-    if seconds >= limit + 2 * desk.settings.lease:
-        return True
-    backlog = await patiently("intake", desk.grid.streams.backlog, desk.settings.lanes)
-    return not any(backlog.values())
-
-
-async def _take(desk: Desk) -> Sequence[Entry | Unreadable]:
+async def _take(desk: Desk, lanes: Sequence[Lane]) -> Sequence[Entry | Unreadable]:
     """The first entries found, highest lane first, home partition first; else wait for some.
 
     What is held of lower lanes takes up no room: it waits for what is found in a higher one.
     """
-    streams, name, lanes = desk.grid.streams, desk.settings.name, desk.settings.lanes
+    streams, name = desk.grid.streams, desk.settings.name
     count = desk.grid.partitions
     home = desk.settings.home % count
     for end, lane in enumerate(lanes, start=1):

@@ -3,25 +3,40 @@
 Runs on the event loop, which no pricing blocks.
 """
 
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
 import anyio
 import structlog
 
-from consumer.desk import Desk
 from consumer.patience import patiently
+from engine.group import Group, Message
 
 RENEWALS = 3
 """Times in one lease that it is renewed: two may fail."""
 
+M = TypeVar("M", bound=Message)
+
 log = structlog.get_logger()
 
 
-async def run(desk: Desk) -> None:
-    """Renew leases until cancelled."""
+class InHand(Protocol[M]):
+    """The messages that a consumer holds."""
+
+    @property
+    def entries(self) -> Sequence[M]: ...
+
+    def lose(self, entries: Sequence[M]) -> int:
+        """These are no longer ours: forget them; return how many were not done."""
+
+
+async def run(group: Group[M], name: str, seconds: float, held: InHand[M]) -> None:
+    """Renew the leases, of so many seconds, of what the consumer of this name holds."""
     while True:
-        await anyio.sleep(desk.settings.lease / RENEWALS)
-        entries = desk.holdings.entries
+        await anyio.sleep(seconds / RENEWALS)
+        entries = held.entries
         if not entries:
             continue
-        lost = await patiently("lease", desk.grid.streams.renew, desk.settings.name, entries)
-        if count := desk.holdings.lose(lost):
+        lost = await patiently("lease", group.renew, name, entries)
+        if count := held.lose(lost):
             log.warning("lost entries: cancelled, or our lease has lapsed", entries=count)

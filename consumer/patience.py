@@ -1,6 +1,5 @@
 """Waiting for a server that is away, starting, failing over or full: with backoff, for ever."""
 
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, TypeVarTuple
 
@@ -8,22 +7,13 @@ import anyio
 import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
+from engine.backoff import delay
 from engine.connection import passes
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
-"""Seconds."""
-
 log = structlog.get_logger()
-
-
-def delay(failures: int) -> float:
-    """Seconds to wait after so many failures in a row; jittered, lest a thousand consumers knock
-    at the same moment."""
-    longest = min(FIRST_DELAY * 2.0 ** min(failures, 10), LONGEST_DELAY)
-    return longest * random.uniform(0.5, 1.0)
 
 
 async def patiently(what: str, call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:

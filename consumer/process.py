@@ -1,21 +1,26 @@
 """One consumer, from start to end: which role runs when, and in which order they stop."""
 
 import math
+import sys
 
 import anyio
 import structlog
 from anyio import CapacityLimiter
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from consumer import announce, intake, lease, reclaim, settle, slots
+from consumer import announce, idle, intake, lease, reclaim, release, settle, slots
 from consumer.desk import Desk
 from consumer.drain import Drain
 from consumer.fetch import Fetcher
 from consumer.holdings import Holdings
 from consumer.pace import Pace
 from consumer.patience import patiently
+from consumer.pricers import Pricers
+from consumer.priority import SWITCH_INTERVAL
+from consumer.realtime import process as realtime
 from consumer.settings import Settings
-from engine.entry import Settlement
+from consumer.work import Work
+from engine.entry import Entry, Settlement
 from engine.grid import Grid
 
 LAST_WORDS = 3.0
@@ -30,15 +35,20 @@ async def consume(grid: Grid, settings: Settings, drain: Drain) -> None:
     A thread may still be pricing what was handed back: only the end of the process stops it.
     """
     send, finished = anyio.create_memory_object_stream[Settlement](math.inf)
+    pricers, holdings = Pricers(grid.roster, settings.name), Holdings()
     desk = Desk(
         settings,
         grid,
-        Holdings(),
+        holdings,
         Pace(settings.slots, settings.prefetch),
         drain,
-        Fetcher(grid, settings.name, settings.attempts),
+        pricers,
+        Fetcher(grid, pricers, settings.attempts),
+        Work([holdings.__len__]),
         send,
     )
+    if settings.realtime:
+        sys.setswitchinterval(SWITCH_INTERVAL)
     await patiently("start", grid.streams.ensure_groups, settings.lanes)
     log.info(
         "serving",
@@ -47,9 +57,14 @@ async def consume(grid: Grid, settings: Settings, drain: Drain) -> None:
         slots=settings.slots,
     )
     async with anyio.create_task_group() as keepers:
-        for keeper in (announce.run, lease.run):
-            keepers.start_soon(keeper, desk)
-        await _work(desk, finished)
+        keepers.start_soon(announce.run, desk)
+        keepers.start_soon(lease.run, grid.streams, settings.name, settings.lease, holdings)
+        if settings.exit_when_idle is not None:
+            keepers.start_soon(idle.run, desk, settings.exit_when_idle)
+        async with anyio.create_task_group() as working:
+            if settings.realtime:
+                working.start_soon(realtime.serve, desk)
+            await _work(desk, finished)
         keepers.cancel_scope.cancel()
     with anyio.move_on_after(LAST_WORDS) as scope:
         # What could not be settled in time, and what a full server takes back nevertheless.
@@ -79,8 +94,24 @@ async def _price(desk: Desk) -> None:
         for _ in range(desk.settings.slots):
             pricing.start_soon(slots.run, desk, limiter)
         async with anyio.create_task_group() as taking:
-            taking.start_soon(intake.run, desk)
-            taking.start_soon(reclaim.run, desk)
+            if desk.settings.job_lanes:
+                taking.start_soon(intake.run, desk)
+                taking.start_soon(reclaim.run, claimant(desk))
+            taking.start_soon(release.run, desk)
             await desk.drain.wait()
             pricing.cancel_scope.deadline = anyio.current_time() + desk.settings.drain
         await desk.hand_back(desk.holdings.close())
+
+
+def claimant(desk: Desk) -> reclaim.Claimant[Entry]:
+    """Who takes over what consumers held that have died."""
+    settings = desk.settings
+    return reclaim.Claimant(
+        desk.grid.streams,
+        settings.name,
+        settings.job_lanes,
+        settings.lease,
+        desk.drain,
+        lambda: desk.pace.reserve(len(desk.holdings)),
+        desk.accept,
+    )

@@ -21,14 +21,32 @@ class Settings:
     """The partition served first, modulo their number; the others are served when it is empty."""
     lease: float = 10.0
     """Without renewal for so long, an entry may be taken over by another consumer."""
+    realtime_lease: float = 1.0
+    """Likewise for a realtime trade, which somebody waits for."""
     prefetch: float = 2.0
     """Work that is held ready for each slot, by measured time."""
     drain: float = 20.0
     """How long what is being priced may go on after the consumer was told to leave."""
     exit_when_idle: float | None = None
     """Leave after so long without work; None to stay."""
+    slot_memory: int | None = None
+    """Megabytes that pricing may take in a slot's process, None for no bound; with one, all is
+    priced in processes."""
+    warm_up: float = 30.0
+    """How much longer the first answer of a slot's process may take than the job's limit says: code
+    is loaded and compiled."""
     attempts: int = 3
     """Deaths of its process after which a chunk is split and a single trade is dead."""
+
+    @property
+    def job_lanes(self) -> Sequence[Lane]:
+        """Those of jobs, highest first."""
+        return [lane for lane in self.lanes if lane is not Lane.REALTIME]
+
+    @property
+    def realtime(self) -> bool:
+        """Whether it serves the realtime lane."""
+        return Lane.REALTIME in self.lanes
 
 
 def new_name() -> str:

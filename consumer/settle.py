@@ -1,24 +1,30 @@
 """Settle: makes results take effect, many entries in one exchange with the server (G1, G2)."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
 import anyio
 import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream
 from redis.exceptions import OutOfMemoryError
 
 from consumer.desk import Desk
-from consumer.patience import delay, patiently
+from consumer.patience import patiently
 from engine import telemetry
+from engine.backoff import delay
 from engine.connection import passes
 from engine.entry import Settlement, unfit
-from engine.job import Lane
 from engine.streams import is_damage
 
 MOST_AT_ONCE = 100
 """Entries settled in one pipeline: a megabyte or two of records."""
 
 GATHER = 0.003
-"""Seconds in which others may join the first of a batch, unless somebody waits for it: with quick
-entries, most of what settling costs is spent once a batch."""
+"""Seconds in which others may join the first of a batch: with quick entries, most of what settling
+costs is spent once a batch."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -27,29 +33,32 @@ async def run(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> No
     """Settle what comes until nothing more can come."""
     async for settlement in finished:
         batch = [settlement]
-        if settlement.entry.lane is not Lane.REALTIME:
-            await anyio.sleep(GATHER)
+        await anyio.sleep(GATHER)
         while len(batch) < MOST_AT_ONCE:
             try:
                 batch.append(finished.receive_nowait())
             except (anyio.WouldBlock, anyio.EndOfStream):
                 break
-        await _settle(desk, batch)
+        await insist(batch, desk.grid.streams.settle, partial(_conclude, desk))
 
 
-async def _settle(desk: Desk, batch: list[Settlement]) -> None:
+async def insist(
+    batch: Sequence[T],
+    settle: Callable[[Sequence[T]], Awaitable[list[int | Exception]]],
+    conclude: Callable[[T, int | Exception], Awaitable[None]],
+) -> None:
     """Settle a batch; what the server cannot take now is tried again until it can."""
     failures = 0
     while batch:
         began = anyio.current_time()
-        results = await patiently("settle", desk.grid.streams.settle, batch)
+        results = await patiently("settle", settle, batch)
         telemetry.settle_seconds.record(anyio.current_time() - began)
         again = []
         for settlement, result in zip(batch, results, strict=True):
             if passes(result):
                 again.append(settlement)
             else:
-                await _conclude(desk, settlement, result)
+                await conclude(settlement, result)
         batch = again
         if batch:
             log.warning("cannot settle yet", entries=len(batch), error=_worst(results))

@@ -27,7 +27,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from engine.connection import Address
+from engine.address import MOST_PARTITIONS, Address
 from engine.errors import AzfinsimError, ServerError, UsageError, leaf
 
 DONE, SHORT, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
@@ -47,12 +47,13 @@ def _address_if_any(
 ) -> Address | None:
     if not url:
         return None
-    address = Address.parse(url)
+    address = Address.parse(url, os.environ)
     source = context.get_parameter_source(str(option.name))
     if address.has_password and source is click.core.ParameterSource.COMMANDLINE:
         raise UsageError(
             "--redis-url holds a password, which every user of this machine can read in the list "
-            "of processes: put the URL into AZFINSIM_REDIS_URL"
+            "of processes: put the URL into AZFINSIM_REDIS_URL, or the password into a file and "
+            "its name into AZFINSIM_REDIS_PASSWORD_FILE"
         )
     return address
 
@@ -84,7 +85,7 @@ def _redis_option(
         show_envvar=True,
         metavar="URL",
         callback=callback,
-        help="redis://, rediss:// or unix://; ?cluster=true for a cluster.",
+        help="redis://, rediss:// or unix://; ?cluster=true or ?sentinel=SERVICE (docs/redis.md).",
     )
 
 
@@ -92,6 +93,13 @@ redis_option = _redis_option(_address)
 
 optional_redis_option = _redis_option(_address_if_any)
 """For commands that need a server only sometimes, and then call ``needed``."""
+
+partitions_option = click.option(
+    "--partitions",
+    type=click.IntRange(1, MOST_PARTITIONS),
+    help="Partitions of a grid that is made by this; one that is there must have as many.",
+)
+"""For commands with which a grid may begin."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."

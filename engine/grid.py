@@ -8,9 +8,11 @@ from redis.asyncio import Redis
 
 from engine import keys
 from engine.cache import Cache
+from engine.calls import Calls
 from engine.connection import Address, open_redis, text
-from engine.errors import ServerError
+from engine.errors import ServerError, UsageError
 from engine.jobs import Jobs
+from engine.letters import Letters
 from engine.roster import Roster
 from engine.streams import Streams
 
@@ -26,24 +28,28 @@ class Grid:
     partitions: int
     cache: Cache
     streams: Streams
+    calls: Calls
     jobs: Jobs
+    letters: Letters
     roster: Roster
 
 
 @asynccontextmanager
-async def open_grid(address: Address, *, partitions: int = 1) -> AsyncIterator[Grid]:
-    """Connect to a grid; ``partitions`` counts only for a server that holds none yet.
+async def open_grid(address: Address, *, partitions: int | None = None) -> AsyncIterator[Grid]:
+    """Connect to a grid; one that is not there yet is made, of one partition if none is told.
 
-    Raises ServerError if the server cannot be reached, refuses, is too old, or holds a grid of
-    another format.
+    ``partitions`` goes before what the address says. Raises UsageError if the grid is there and
+    has another number of them; ServerError if the server cannot be reached, refuses, is too old,
+    or holds a grid of another format.
     """
+    wanted = partitions or address.partitions
     async with open_redis(address) as redis:
         stored = await redis.hgetall(keys.grid())
         if b"partitions" not in stored:
             # Whoever comes first decides; from then on all read what stands there. Only then is
             # anything written: a full server must let in those who come to make room.
             await redis.hsetnx(keys.grid(), "format", FORMAT)
-            await redis.hsetnx(keys.grid(), "partitions", str(partitions))
+            await redis.hsetnx(keys.grid(), "partitions", str(wanted or 1))
             stored = await redis.hgetall(keys.grid())
         if (found := text(stored.get(b"format", b"none"))) != FORMAT:
             raise ServerError(
@@ -56,11 +62,18 @@ async def open_grid(address: Address, *, partitions: int = 1) -> AsyncIterator[G
                 f"{keys.grid()} at {address} has partitions {stored[b'partitions']!r}: "
                 "must be a whole number above 0"
             )
+        if wanted is not None and wanted != count:
+            raise UsageError(
+                f"the grid at {address} has {count} partitions and not {wanted}, which cannot be "
+                "changed: leave the number out, or use a server (or a database) of its own"
+            )
         yield Grid(
             redis,
             count,
             Cache(redis, count),
             Streams(redis, count),
+            Calls(redis, count),
             Jobs(redis, count),
+            Letters(redis, count),
             Roster(redis),
         )

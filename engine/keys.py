@@ -2,7 +2,7 @@
 
 All start with ``az:`` and carry a hash tag, the partition, so that whatever one script touches lies
 in one slot of a Redis Cluster. What belongs to no partition lives in partition 0. Names of books,
-jobs and consumers have passed ``engine.names.check`` and so cannot forge another key.
+jobs, consumers and clients have passed ``engine.names.check`` and so cannot forge another key.
 """
 
 GROUP = "consumers"
@@ -39,6 +39,11 @@ def unreadable(partition: int) -> str:
     return f"az:{{{partition}}}:unreadable"
 
 
+def replies(partition: int, client: str) -> str:
+    """Stream with a time to live, bounded: the replies to a client's realtime calls."""
+    return f"az:{{{partition}}}:replies:{client}"
+
+
 def jobs() -> str:
     """Sorted set: the names of the jobs by the time they were submitted."""
     return "az:{0}:jobs"
@@ -62,6 +67,26 @@ def manifest(partition: int, job_name: str) -> str:
 def results(partition: int, job_name: str) -> str:
     """Hash: block number -> the result records of its trades."""
     return f"az:{{{partition}}}:job:{job_name}:results"
+
+
+def dead(partition: int, job_name: str) -> str:
+    """Hash: trade ID -> the dead letter of a trade that was given up, until it is purged."""
+    return f"az:{{{partition}}}:job:{job_name}:dead"
+
+
+def held(partition: int, job_name: str) -> str:
+    """Stream: the entries of a job that waits for another, until they may go into its lane."""
+    return f"az:{{{partition}}}:job:{job_name}:held"
+
+
+def waiting() -> str:
+    """Hash: the name of a job that waits for another -> a token, new each time it is put there."""
+    return "az:{0}:waiting"
+
+
+def turn() -> str:
+    """String with a time to live: somebody looks after the jobs that wait, or has just done so."""
+    return "az:{0}:waiting:turn"
 
 
 def consumers() -> str:

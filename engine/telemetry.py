@@ -4,6 +4,7 @@ Without an SDK set up at the command-line edge they cost a call and do nothing.
 """
 
 from opentelemetry import metrics
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _meter = metrics.get_meter("azfinsim")
 
@@ -34,3 +35,12 @@ unreadable = _meter.create_counter(
 slots_busy = _meter.create_up_down_counter(
     "azfinsim.slots.busy", unit="{slot}", description="Slots that are pricing"
 )
+
+_propagator = TraceContextTextMapPropagator()
+
+
+def traceparent() -> str:
+    """The W3C trace context of whoever calls, empty outside of any span."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get("traceparent", "")

@@ -4,8 +4,8 @@ What may live here: the commands, what they ask and what they tell. The work is 
 """
 
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from engine.outcome import Outcome
 from producer import job_views
 from producer.job_options import job_options, request_of
 from producer.ndjson import Output, output_file
+from producer.options import interrupted
 from producer.replay import rejected as was_rejected
 from producer.result_files import FORMATS, own_figures
 from producer.results import results as results_of
@@ -64,7 +65,7 @@ def submit(address: Address, as_json: bool, wait: bool, keep_days: int, **asked:
     --wait is given and a trade was not priced.
     """
     request = request_of(**asked)
-    with _interrupted(f"`azfinsim job resume {request.name}` goes on where this has stopped"):
+    with interrupted(f"`azfinsim job resume {request.name}` goes on where this has stopped"):
         done, seen = run_async(_submit, address, request, keep_days)
     if done.missing:
         note(f"book {request.book} does not hold {done.missing} of these trades: they are rejected")
@@ -139,7 +140,7 @@ def wait(name: str, timeout: float | None, address: Address, as_json: bool) -> i
 
 
 def _wait(address: Address, name: str, timeout: float | None) -> Progress:
-    with _interrupted(f"job {name} goes on; `azfinsim job wait {name}` watches it again"):
+    with interrupted(f"job {name} goes on; `azfinsim job wait {name}` watches it again"):
         return run_async(_wait_and_show, address, name, timeout)
 
 
@@ -184,6 +185,8 @@ def results(
     if seen.state is State.DONE and not missing:
         return DONE
     note(f"job {name} is {seen.state}: {missing:,} of its trades have no result here")
+    if seen.state is State.DONE:
+        note(f"the server has lost them: `azfinsim job resume {name}` has them priced again")
     return SHORT
 
 
@@ -240,7 +243,7 @@ def resume(name: str, now: bool, rejected: bool, address: Address, as_json: bool
     What is queued or running is discarded and done again. A job that was to run after another
     waits for it, as before.
     """
-    with _interrupted(f"`azfinsim job resume {name}` goes on where this has stopped"):
+    with interrupted(f"`azfinsim job resume {name}` goes on where this has stopped"):
         done, seen = run_async(_resume, address, name, now, rejected)
     if not done.queued_again + done.queued_first:
         note(f"job {name}: nothing is missing")
@@ -263,16 +266,6 @@ async def _found(address: Address, name: str) -> AsyncIterator[tuple[Grid, Job]]
         yield grid, await find(grid, name)
 
 
-@contextmanager
-def _interrupted(way_on: str) -> Iterator[None]:
-    """Tell a person who ends the body by Ctrl-C what to do then."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        note(way_on)
-        raise
-
-
 def _tell(seen: Progress, as_json: bool, **more: object) -> None:
     if as_json:
         print_json({**seen.report(), **more})
@@ -280,3 +273,5 @@ def _tell(seen: Progress, as_json: bool, **more: object) -> None:
     stderr.print(job_views.summary(seen))
     if seen.counts.rejected or seen.counts.dead:
         note(f"`azfinsim job results {seen.job.name}` has the reason of each that was not priced")
+    if seen.counts.dead:
+        note(f"`azfinsim dead list --job {seen.job.name}` shows more of those that are dead")

@@ -74,7 +74,7 @@ _OPTIONS = (
     click.option("--chunk", type=click.IntRange(1, 10_000), default=100, help="Trades an entry."),
     click.option(
         "--trade-timeout",
-        type=Amount(0, min_open=True),
+        type=Amount(0, 30 * 24 * 3600, min_open=True),
         metavar="SECONDS",
         help="Give up a trade that takes longer.  [default: never]",
     ),

@@ -1,7 +1,11 @@
-"""The options that the producer's commands share. Only command modules import this."""
+"""What the producer's commands share. Only command modules import this."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
+from engine.edge import note
 from engine.ids import MAX_ID
 from engine.names import check_name
 
@@ -21,3 +25,13 @@ book_option = click.option(
 )
 
 TRADE_ID = click.IntRange(0, MAX_ID)
+
+
+@contextmanager
+def interrupted(way_on: str) -> Iterator[None]:
+    """Tell a person who ends the body by Ctrl-C what to do then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(way_on)
+        raise

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import orjson
 
@@ -12,7 +12,7 @@ COLUMNS = (
     *("id", "outcome", "pv", "se", "delta", "delta_se", "vega", "vega_se", "paths"),
     *("attempts", "ms", "reason"),
 )
-"""The columns of CSV; what does not apply to a trade is left empty there."""
+"""The first columns of CSV; what does not apply to a trade is left empty there."""
 
 VARYING = ("attempts", "ms")
 """What differs from run to run; all else is the price."""
@@ -21,10 +21,11 @@ Format = Callable[[Sequence[Record]], bytes]
 """Writes records, each on a line of its own."""
 
 
-def ndjson(*, reproducible: bool) -> tuple[bytes, Format]:
+def ndjson(*, reproducible: bool, own: Sequence[str] = ()) -> tuple[bytes, Format]:
     """What stands before the first record, and the format of each; likewise ``csv_lines``.
 
-    ``reproducible`` leaves out what differs from run to run.
+    ``reproducible`` leaves out what differs from run to run; ``own`` are the figures that only the
+    job's pricer knows.
     """
 
     def lines(records: Sequence[Record]) -> bytes:
@@ -37,17 +38,26 @@ def ndjson(*, reproducible: bool) -> tuple[bytes, Format]:
     return b"", lines
 
 
-def csv_lines(*, reproducible: bool) -> tuple[bytes, Format]:
+def csv_lines(*, reproducible: bool, own: Sequence[str] = ()) -> tuple[bytes, Format]:
     """As ``ndjson``, for CSV; numbers are written as in JSON, so that none loses a digit."""
-    columns = [name for name in COLUMNS if not (reproducible and name in VARYING)]
+    columns = [name for name in COLUMNS if not (reproducible and name in VARYING)] + list(own)
 
     def lines(records: Sequence[Record]) -> bytes:
-        text = io.StringIO()
-        rows = ([record.get(name) for name in columns] for record in records)
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        return text.getvalue().encode()
+        return _csv([record.get(name) for name in columns] for record in records)
 
-    return ",".join(columns).encode() + b"\n", lines
+    return _csv([columns]), lines
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def own_figures(records: Iterable[Record]) -> set[str]:
+    """The names in the records that have no column of their own in every CSV."""
+    names: set[str] = set().union(*records)
+    return names.difference(COLUMNS)
 
 
 FORMATS = {"ndjson": ndjson, "csv": csv_lines}

@@ -21,11 +21,11 @@ import redis
 
 from engine import keys
 from engine.blocks import Trades
+from engine.cancel import cancel
 from engine.connection import Address
 from engine.grid import Grid, open_grid
 from engine.job import Job, Lane, Progress
 from engine.roster import Presence
-from producer.cancel import cancel
 from producer.generate import generate
 from producer.results import Record, results
 from producer.resume import resume

@@ -33,23 +33,32 @@ _LEAST_SPREAD, _LARGEST_SPREAD, _LARGEST_DRIFT = 1e-8, 100.0, 1e6
 _NO_TIME = 1e-20
 """Steps for none at all: spreads are divided by."""
 
+_LARGEST_IMAGE = 1.0
+"""Standard deviation of the logarithm of the image's factor, up to which there is an image."""
+
 ControlTerms = tuple[float, float, float, float, float]
 """x at the start, the drift of log(spot) over a step, alpha, q, and the weight of the image."""
 
 
 @inlined
-def control_terms(x: float, drift: float, spread: float, steps: int) -> tuple[bool, ControlTerms]:
+def control_terms(
+    x: float, drift: float, spread: float, steps: int, unrest: float
+) -> tuple[bool, ControlTerms]:
     """Whether a trade has a control, and what it needs; drift and volatility are over a step.
 
     Without: what next to does not move, for its price has next to no error; and what moves so
-    far that the closed form would leave the range of a float.
+    far that the closed form would leave the range of a float. ``unrest`` is the standard deviation
+    of log-volatility over the trade's life.
     """
     alpha = drift - 0.5 * spread * spread
     controlled = _LEAST_SPREAD <= spread <= _LARGEST_SPREAD and abs(drift) * steps <= _LARGEST_DRIFT
     # With one step, the barrier is where the payoff is 0 anyway. And where drift alone carries
     # paths past the barrier in a step, there is nothing like a boundary at b.
-    image = 1.0 if steps > 1 and abs(alpha) <= spread else 0.0
-    return controlled, (x, drift, alpha, spread, image)
+    bounded = steps > 1 and abs(alpha) <= spread
+    # Where volatility is random, the twin of a survivor may be far below the barrier. With alpha
+    # above 0 its image then grows without bound, on few paths, which most samples do not see.
+    tame = 2.0 * alpha * math.sqrt(steps) * unrest <= _LARGEST_IMAGE * spread
+    return controlled, (x, drift, alpha, spread, 1.0 if bounded and tame else 0.0)
 
 
 @inlined
@@ -58,8 +67,9 @@ def control_value(
 ) -> tuple[float, float, float]:
     """m after ``dates`` of ``steps`` steps of the twin, whose normals z1 have the sum ``walk``.
 
-    And its derivatives by x and by the logarithm of volatility. b is held where it is for these: m
-    is a martingale wherever that may be.
+    And its derivatives by x and by the logarithm of volatility. b moves with volatility, so that m
+    stays 0 in the mean where paths are stopped, and its derivative with it: paths that are knocked
+    out, of which a sample may see none, then leave nothing to be seen.
     """
     start, drift, alpha, q, image = terms
     x = start + (alpha * dates + q * walk)
@@ -80,9 +90,14 @@ def control_value(
     _, image_by_x = scaled_normal(e - spread, (exponent + half) - mirrored)
     reflected = image_above - image_by_x
     by_exponent = 4.0 * drift * (x - b) / (q * q)
+    by_b = 2.0 * image_by_x - steepness * reflected
     return (
         (above - by_x) - image * reflected,
         by_x - image * (steepness * reflected - image_by_x),
         (spread * density - 4.0 * half * by_x)
-        - image * (reflected * by_exponent + spread * image_density - 4.0 * half * image_by_x),
+        - image
+        * (
+            (reflected * by_exponent + b * by_b)
+            + (spread * image_density - 4.0 * half * image_by_x)
+        ),
     )

@@ -41,6 +41,10 @@ _SAFETY = 1.5
 """How far an error from less than ``SECOND_LOOK`` paths has to lie below what is asked for: it is
 itself not very certain, and paths of which few pay, or few differ from their controls, hide it."""
 
+_LEAST_GAMMA, _LARGEST_GAMMA = -3.0, 1.0
+"""Betas from 4 to 0. A control that is of use has one near 1. What lies outside was fitted to paths
+that hardly show the control, and would count what the other half sees of it many times over."""
+
 _MARGIN, _LARGEST_GROWTH = 1.1, 16.0
 
 
@@ -100,14 +104,14 @@ def _squares(half: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _fitted(half: Floats) -> Floats:
-    """The best gammas for these paths; 0 where they do not tell.
+    """The best gammas for these paths, within bounds; 0 where they do not tell.
 
     If no path pays, Y and C would seem to have nothing in common, and the price to be 0 without
     any error. With the control whole, the error is that of the control: large, but no lie.
     """
     dd, cc, dc = _squares(half)
     tells = (cc > 0.0) & (dd + 2.0 * dc + cc > 0.0)
-    return np.where(tells, -dc / cc, 0.0)
+    return np.clip(np.where(tells, -dc / cc, 0.0), _LEAST_GAMMA, _LARGEST_GAMMA)
 
 
 def _half(half: Floats, gammas: Floats, expected: Floats) -> tuple[Floats, Floats]:

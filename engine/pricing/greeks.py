@@ -31,6 +31,7 @@ from engine.pricing.kernel import (
     fill_values,
     start_paths,
     step_paths,
+    unrest_of,
     walk_terms,
 )
 from engine.pricing.mathfn import f32, u32, u64
@@ -179,7 +180,7 @@ def _add_greeks(
             continue
         x, drift, spread, growth = walk_terms(terms, n, steps[n])
         moves, scales = moves_of(growth), _scales(terms, n, steps[n], spread)
-        controlled, control = control_terms(x, drift, spread, steps[n])
+        controlled, control = control_terms(x, drift, spread, steps[n], unrest_of(terms, n))
         if controlled:
             value, by_x, by_log_vol = control_value(steps[n], 0.0, 0.0, control)
             expected[n, 0] = value

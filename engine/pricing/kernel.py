@@ -137,6 +137,12 @@ def walk_terms(
     return x, terms[DRIFT, trade] * dt, terms[VOL, trade] * root_dt, growth
 
 
+@inlined
+def unrest_of(terms: NDArray[np.float64], trade: int) -> float:
+    """The standard deviation of log-volatility over a trade's life."""
+    return float(terms[VOL_OF_VOL, trade] * math.sqrt(terms[MATURITY, trade]))
+
+
 def add_values(
     seed: np.uint64,
     ids: NDArray[np.int64],
@@ -183,7 +189,7 @@ def _add_values(
                 add_path(sums, HALF * (2 * n + path % 2), 0.0, 0.0)
             continue
         x, drift, spread, growth = walk_terms(terms, n, steps[n])
-        controlled, control = control_terms(x, drift, spread, steps[n])
+        controlled, control = control_terms(x, drift, spread, steps[n], unrest_of(terms, n))
         expected[n] = control_value(steps[n], 0.0, 0.0, control)[0] if controlled else 0.0
         keys = trade_keys(seed, ids[n])
         for first in range(starts[n], stops[n], LANES):

@@ -11,7 +11,7 @@ from engine.job import Lane
 
 GOOD = {b"job": b"night", b"epoch": b"1", b"ids": b"0-9"}
 
-names = st.sampled_from([b"job", b"epoch", b"ids", b"spent"]) | st.binary(max_size=8)
+names = st.sampled_from([b"job", b"epoch", b"ids", b"spent", b"lapsed"]) | st.binary(max_size=8)
 
 
 @given(st.dictionaries(names, st.binary() | st.integers().map(lambda n: str(n).encode())))
@@ -25,27 +25,31 @@ def test_any_message_is_a_value(fields: Mapping[bytes, bytes]) -> None:
         assert read.fields == fields
 
 
-@given(st.text(max_size=20), st.integers(0, 2**63), st.text(max_size=20), st.integers(0, 2**31))
+attempts = st.integers(0, 2**31)
+
+
+@given(st.text(max_size=20), st.integers(0, 2**63), st.text(max_size=20), attempts, attempts)
 def test_an_entry_that_is_put_aside_can_be_read_again(
-    job: str, epoch: int, ids: str, spent: int
+    job: str, epoch: int, ids: str, spent: int, lapsed: int
 ) -> None:
-    entry = Entry(2, Lane.HIGH, "7-1", job, epoch, ids, spent, deliveries=3)
+    entry = Entry(2, Lane.HIGH, "7-1", job, epoch, ids, spent, deliveries=3, lapsed=lapsed)
     aside = unfit(entry, "why")
     assert aside.reason == "why"
     again = read_entry(aside.partition, aside.lane, aside.entry_id.encode(), aside.fields)
-    assert again == Entry(2, Lane.HIGH, "7-1", job, epoch, ids, spent)
+    assert again == Entry(2, Lane.HIGH, "7-1", job, epoch, ids, spent, lapsed=lapsed)
 
 
-@pytest.mark.parametrize("spent", [b"-1", b"1000000000000000000000", b"x", b""])
-def test_attempts_that_cannot_have_been_made(spent: bytes) -> None:
+@pytest.mark.parametrize("name", [b"spent", b"lapsed"])
+@pytest.mark.parametrize("number", [b"-1", b"1000000000000000000000", b"x", b""])
+def test_attempts_that_cannot_have_been_made(name: bytes, number: bytes) -> None:
     """G5: with a number below 0 a deadly trade would be tried for ever."""
-    assert isinstance(read_entry(0, Lane.BULK, b"1-0", {**GOOD, b"spent": spent}), Unreadable)
+    assert isinstance(read_entry(0, Lane.BULK, b"1-0", {**GOOD, name: number}), Unreadable)
 
 
 def test_attempts_add_up() -> None:
-    entry = read_entry(0, Lane.BULK, b"1-0", {**GOOD, b"spent": b"2"})
+    entry = read_entry(0, Lane.BULK, b"1-0", {**GOOD, b"spent": b"2", b"lapsed": b"4"}, 3)
     assert isinstance(entry, Entry)
-    assert entry.attempts == 3
+    assert (entry.delivered, entry.attempts) == (7, 9)
 
 
 def test_a_missing_field_is_named() -> None:

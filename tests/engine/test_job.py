@@ -18,8 +18,9 @@ def test_a_job_of_an_earlier_version_asks_for_no_accuracy() -> None:
     assert Job.from_json(orjson.dumps(stored)).accuracy is None
 
 
-@pytest.mark.parametrize("accuracy", ["0.1", True, [0.1]])
-def test_a_stored_accuracy_that_is_no_number_is_told(accuracy: object) -> None:
-    stored = orjson.loads(JOB.to_json()) | {"accuracy": accuracy}
-    with pytest.raises(ValueError, match="a stored job has accuracy"):
+@pytest.mark.parametrize("name", ["accuracy", "trade_timeout"])
+@pytest.mark.parametrize("value", ["0.1", True, [0.1]])
+def test_a_stored_number_that_is_none_is_told(name: str, value: object) -> None:
+    stored = orjson.loads(JOB.to_json()) | {name: value}
+    with pytest.raises(ValueError, match=f"a stored job has {name}"):
         Job.from_json(orjson.dumps(stored))

@@ -98,8 +98,8 @@ async def test_results_and_counts_are_one_step(grid: Grid) -> None:
     entry = await one(grid)
     call = scripts.Call(
         scripts.Script("settle"),
-        [STREAM, COUNTS, RESULTS],
-        [keys.GROUP, entry.entry_id, entry.epoch, JOB.expires_at, 2, 1, 0, 0, 0, b'{"id":0}'],
+        [STREAM, COUNTS, RESULTS, keys.dead(0, JOB.name)],
+        [keys.GROUP, entry.entry_id, entry.epoch, JOB.expires_at, 2, 1, 0, 0, 0, 0, b'{"id":0}'],
     )
     assert await scripts.run_one(grid.redis, call) == 1
     assert await raw(grid).hmget(COUNTS, "priced", "rejected") == [b"2", b"1"]
@@ -224,6 +224,21 @@ async def test_handing_back_happens_once_and_costs_no_attempt(grid: Grid) -> Non
     [again] = await take(grid, "b")
     assert (again.ids, again.attempts) == ("0-2", 1)
     assert await settle(grid, priced(entry), priced(again)) == [0, 1]
+
+
+async def test_a_suspect_that_is_handed_back_stays_one(grid: Grid) -> None:
+    """G5: he who gives it back is not counted, those who had it before and did not end it are."""
+    await one(grid)
+    for _ in range(3):
+        _, [suspect] = await reclaim(grid, "b")
+    assert isinstance(suspect, Entry)
+    assert (suspect.attempts, suspect.suspect) == (4, True)
+    await grid.streams.hand_back([suspect])
+    [again] = await take(grid, "c")
+    assert (again.delivered, again.attempts, again.suspect) == (4, 4, True)
+    await grid.streams.hand_back([again])
+    [again] = await take(grid, "c")
+    assert (again.delivered, again.attempts) == (4, 4), "nor has he used up an attempt"
 
 
 async def test_splitting_happens_once(grid: Grid) -> None:

@@ -115,4 +115,4 @@ def test_the_roster_shows_who_lives_and_forgets_the_dead(field: Field) -> None:
     eventually(lambda: len(field.living()) == 1, what="the dead forgotten")
     [presence] = field.living()
     assert (presence.name, presence.pid) == (staying.serving(), staying.pid)
-    assert (presence.lanes, presence.draining) == (["high", "bulk"], False)
+    assert (presence.lanes, presence.draining) == (["realtime", "high", "bulk"], False)

@@ -90,6 +90,13 @@ def test_if_no_path_pays_the_error_is_that_of_the_control() -> None:
     assert error == pytest.approx(controls.std(ddof=1) / math.sqrt(1000), rel=1e-3)
 
 
+def test_a_half_that_hardly_shows_the_control_does_not_magnify_it() -> None:
+    values, controls = pairs(1000)
+    controls[1::2] *= 1e-6  # Of the odd half, which so finds a beta of two millions.
+    _, error = estimate(values, controls, 0.0)
+    assert error < 3 * values.std(ddof=1) / math.sqrt(1000)
+
+
 def test_a_small_remainder_is_not_lost_beside_a_large_control() -> None:
     noise, controls = np.random.default_rng(3).normal(size=(2, 1000))
     _, error = estimate(1e6 + controls + 1e-9 * noise, 1e6 + controls, 1e6)
