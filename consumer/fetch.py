@@ -186,7 +186,7 @@ class Fetcher:
             if not is_damage(error):
                 raise
             return f"job {name} cannot be read: {error}"
-        pricer = await self.pricers.find(job.algorithm, lane)
+        pricer = await self.pricers.find(job.algorithm, lane, job.pricer_version)
         return pricer if pricer is None or isinstance(pricer, str) else job
 
     async def _blocks(self, book: str, numbers: Iterable[int]) -> Blocks | str:

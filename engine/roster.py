@@ -14,6 +14,11 @@ TIME_TO_LIVE = 10
 """Seconds after which a consumer that says nothing more is taken for gone."""
 
 
+def wanted(algorithm: str, version: str = "") -> str:
+    """What a pricer is called among consumers: its algorithm, and its version if any is asked."""
+    return f"{algorithm} {version}".rstrip()
+
+
 @dataclass(frozen=True, slots=True)
 class Presence:
     """What a consumer says of itself."""
@@ -26,11 +31,11 @@ class Presence:
     """Trades that it has settled since it started."""
     draining: bool = False
     lacking: Mapping[str, str] = field(default_factory=dict)
-    """Algorithms that it was asked for and does not have, and why."""
+    """Pricers that it was asked for and does not have, as ``wanted`` names them, and why."""
 
-    def may_price(self, algorithm: str, lane: str) -> bool:
-        """Whether a job of this algorithm may hope for it."""
-        return lane in self.lanes and not self.draining and algorithm not in self.lacking
+    def may_price(self, pricer: str, lane: str) -> bool:
+        """Whether a job that wants this pricer may hope for it."""
+        return lane in self.lanes and not self.draining and pricer not in self.lacking
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:

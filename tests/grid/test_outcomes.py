@@ -1,6 +1,7 @@
 """Jobs priced by a consumer process: every trade has its outcome (G1, G5, G9)."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,34 @@ def test_a_job_is_left_to_those_who_have_its_pricer(field: Field, tmp_path: Path
     alone = field.submit(Job("alone", "house_pricer:sleepy", chunk=5, options=options))
     assert field.done(alone).counts.rejected == 200
     assert "cannot be imported" in field.records(alone)[0]["reason"]
+
+
+def test_a_job_is_priced_by_the_version_that_it_was_submitted_with(
+    field: Field, tmp_path: Path
+) -> None:
+    """G3: in the midst of an upgrade too."""
+    field.fill(200)
+    for version in ("1", "2"):
+        home = tmp_path / version
+        home.mkdir()
+        (home / "house_pricer.py").write_text(
+            f"from tests.pricers import Sleepy\npricer = Sleepy(version={version!r})\n"
+        )
+    old = field.start("--slots", "1", cwd=tmp_path / "1")
+    new = field.start("--slots", "1", cwd=tmp_path / "2")
+    old.serving()
+    new.serving()
+    asked = Job(
+        "night", "house_pricer:pricer", chunk=5, options={"seconds": 0.01}, pricer_version="1"
+    )
+    job = field.submit(asked)
+    assert field.done(job).counts.priced == 200
+    assert new.events("no such pricer here")
+    assert not old.events("no such pricer here")
+    assert old.end() == 0
+    late = field.submit(replace(asked, name="late"))
+    assert field.done(late).counts.rejected == 200
+    assert "has version 2 here and the job was submitted with 1" in field.records(late)[0]["reason"]
 
 
 def test_a_pricer_that_changes_its_input_harms_nobody(field: Field) -> None:
