@@ -45,8 +45,8 @@ lint: .venv/.dev  ## style, types, and who may import whom
 bench: .venv/.dev  ## the numbers of the README, beside a peer
 	$(BIN)/python -m loadtest bench $(ARGS)
 
-soak: .venv/.dev  ## kill consumers at random for as long as SOAK_SECONDS says, and audit
-	$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
+soak: .venv/.dev  ## random faults for an hour, or as long as SOAK_SECONDS says, and an audit
+	$(BIN)/python -m pytest -m soak --timeout 0 -s $(ARGS)
 
 lock: .venv/.dev  ## bring the lock files up to date with pyproject.toml
 	$(PIP) install --quiet uv

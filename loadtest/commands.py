@@ -9,6 +9,8 @@ from engine.edge import LazyGroup
     cls=LazyGroup,
     lazy={
         "bench": "loadtest.bench:bench",
+        "accuracy": "loadtest.accuracy:accuracy",
+        "chaos": "loadtest.chaos.command:chaos",
         "encodings": "loadtest.encodings:encodings",
     },
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},

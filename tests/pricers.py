@@ -6,9 +6,11 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from engine.adapters import per_trade
 from engine.pricing.pricer import Batch, Figures, Request
 from engine.trade import Kind, Schema, Term
 
@@ -68,6 +70,9 @@ class Returning(Plain):
         count = len(batch)
         returned = {
             "nothing": None,
+            "reasons": {"pv": np.ones(count), "reason": [*"x" * (count - 1), None]},
+            "own": {"zeta": [1] * count, "pv": [2] * count, "alpha": [3] * count},
+            "id": {"pv": np.ones(count), "id": np.ones(count)},
             "too many": {"pv": np.zeros(count + 1)},
             "a table": {"pv": np.zeros((count, 2))},
             "text": {"pv": np.array(["0"] * count)},
@@ -136,6 +141,14 @@ class Sleepy(Plain):
         return Plain.price(self, batch, request)
 
 
+class Meddling(Plain):
+    """Changes the request under the other chunks of its job."""
+
+    def price(self, batch: Batch, request: Request) -> Figures:
+        request.options["ids"] = []  # type: ignore[index]
+        return Plain.price(self, batch, request)
+
+
 class Counting(Plain):
     """Changes the IDs of what it prices."""
 
@@ -145,7 +158,7 @@ class Counting(Plain):
         return Plain.price(self, batch, request)
 
 
-treacherous, counting = Deadly(releases_gil=True), Counting()
+treacherous, counting, meddling = Deadly(releases_gil=True), Counting(), Meddling()
 """The first kills its process too, and says that it needs none of its own."""
 
 plain, raising, returning, bumping = Plain(), Raising(), Returning(), Bumping()
@@ -153,3 +166,27 @@ gil, deadly, slow, sleepy = Gil(), Deadly(), Slow(), Sleepy()
 
 no_pricer = sys
 bad_schema = type("BadSchema", (Plain,), {"schema": {"spot": "a number"}})()
+
+
+def function(trade: Mapping[str, Any]) -> float:
+    """What somebody writes who has not heard of pricers."""
+    return float(trade["spot"])
+
+
+@per_trade(schema={"spot": Term(Kind.NUMBER)}, version="1")
+def inventive(trade: Mapping[str, Any]) -> Mapping[str, float]:
+    """Has figures of its own, one of them for a few trades only, and refuses some."""
+    if trade["id"] % 25 == 0:
+        raise ValueError("a quarter of a hundred")
+    rare = {"rare": float(trade["id"])} if trade["id"] % 100 == 7 else {}
+    return {"weight": 4.0, "pv": trade["spot"], **rare}
+
+
+class Awaiting(Plain):
+    """Has a coroutine function for its price."""
+
+    async def price(self, batch: Batch, request: Request) -> Figures:  # type: ignore[override]
+        return Plain.price(self, batch, request)
+
+
+coroutine = Awaiting()

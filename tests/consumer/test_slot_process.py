@@ -2,19 +2,22 @@
 
 import sys
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
 import psutil
 import pytest
 
+from consumer import slot_memory
 from consumer.slot_limit import price_in_time
 from consumer.slot_process import PROGRAM, ProcessDied, SlotProcess, TookTooLong
 from engine.chunk import Chunk
+from engine.errors import UsageError
 from engine.pricing.pricer import Request
 from producer.generate import generate
 from tests.engine.chunks import blocks_of, chunk, read, reasons
-from tests.waiting import gone
+from tests.waiting import eventually, gone
 
 BLOCKS = blocks_of(generate(1, 0, 300))
 
@@ -63,6 +66,14 @@ async def test_one_that_hangs_is_killed_and_says_where(slot: SlotProcess, vice: 
     assert "vices.py" in error.value.traceback.splitlines()[1]
     assert "in price" in error.value.traceback.splitlines()[1]
     assert (await slot.price("tests.vices:hanging", work("0-9"))).priced == 10
+
+
+async def test_what_it_has_started_ends_with_it(slot: SlotProcess, tmp_path: Path) -> None:
+    """G5: it would hang about for ever."""
+    told = tmp_path / "pid"
+    with pytest.raises(TookTooLong):
+        await slot.price("tests.vices:delegating", work("0", told=str(told)), 3.0)
+    eventually(lambda: gone(int(told.read_text())), what="the end of its program")
 
 
 async def test_a_new_process_has_time_to_begin() -> None:
@@ -132,6 +143,13 @@ async def test_cancelling_kills_it(slot: SlotProcess) -> None:
     assert gone(process.pid)
 
 
+def test_where_memory_cannot_be_bounded_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(UsageError, match=r"--slot-memory: only Linux .* this is darwin: leave it"):
+        slot_memory.check()
+    assert slot_memory.left(1) == float("inf")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory")
 class TestMemory:
     async def test_a_greedy_trade_is_rejected_alone(self, frugal: SlotProcess) -> None:
@@ -152,9 +170,7 @@ class TestMemory:
             assert priced.priced == 10
 
     async def test_our_own_pricers_make_do_with_the_least(self) -> None:
-        from consumer.slot_memory import LEAST
-
-        process = SlotProcess(memory=LEAST)
+        process = SlotProcess(memory=slot_memory.LEAST)
         try:
             for algorithm in ("pvonly", "deltavega"):
                 assert (await process.price(algorithm, chunk("0-99", BLOCKS))).priced == 100

@@ -1,0 +1,68 @@
+"""The kinds of fault, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from loadtest.chaos.faults import network, processes, server, slow
+from loadtest.chaos.faults.fault import Fault
+from loadtest.chaos.ground import Ground
+
+__all__ = ["KINDS", "Fault", "Kind", "Needs"]
+
+
+class Needs(Enum):
+    """What a kind of fault cannot do without."""
+
+    NOTHING = auto()
+    """It harms only what the run has started."""
+    NETWORK = auto()
+    """Consumers that come to the server through a proxy."""
+    RIGHTS = auto()
+    """To administer a server, and nobody else there who would mind."""
+    SERVER = auto()
+    """A server of the run's own, to be killed."""
+    VERSION = auto()
+    """The code of another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault."""
+
+    make: Callable[[Ground, int], Fault]
+    """For the target of a strike."""
+    needs: Needs
+    what: str
+    """It does, in words."""
+
+    loses: bool = False
+    """Whether it costs data, so that jobs must be resumed."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether no other of its like may strike before it is healed."""
+        return self.needs in (Needs.RIGHTS, Needs.SERVER)
+
+
+KINDS: Mapping[str, Kind] = {
+    "kill": Kind(processes.Kill, Needs.NOTHING, "SIGKILL of a consumer"),
+    "freeze": Kind(processes.Freeze, Needs.NOTHING, "SIGSTOP past the lease, then SIGCONT"),
+    "term": Kind(processes.Term, Needs.NOTHING, "SIGTERM of a consumer"),
+    "clock": Kind(processes.Clock, Needs.NOTHING, "a consumer's clock jumps by hours"),
+    "submitter": Kind(processes.Submitter, Needs.NOTHING, "SIGKILL of whoever submits a job"),
+    "slow": Kind(slow.Slow, Needs.NOTHING, "a consumer that holds entries and does not end them"),
+    "version": Kind(processes.Version, Needs.VERSION, "a consumer of another version"),
+    "delay": Kind(network.Delay, Needs.NETWORK, "a network that is slow"),
+    "drop": Kind(network.Drop, Needs.NETWORK, "a network that swallows bytes"),
+    "cut": Kind(network.Cut, Needs.NETWORK, "connections that break"),
+    "clients": Kind(server.KillClients, Needs.RIGHTS, "CLIENT KILL of all connections"),
+    "pause": Kind(server.Pause, Needs.RIGHTS, "CLIENT PAUSE"),
+    "full": Kind(server.Full, Needs.RIGHTS, "a server out of memory"),
+    "restart": Kind(server.Restart, Needs.SERVER, "SIGKILL of the server, which has its AOF"),
+    "promote": Kind(
+        server.Promote, Needs.SERVER, "SIGKILL of the server, its replica promoted", loses=True
+    ),
+    "tail": Kind(server.LoseTail, Needs.SERVER, "a server that loses its last writes", loses=True),
+    "forget": Kind(server.Forget, Needs.SERVER, "SHUTDOWN NOSAVE: all data lost", loses=True),
+}

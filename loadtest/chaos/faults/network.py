@@ -1,0 +1,42 @@
+"""Faults of the network, by the proxies between consumers and server."""
+
+from loadtest.chaos.faults.fault import Striking
+
+LATE = 0.15
+"""Seconds by which each piece is late, in both directions."""
+
+
+class Delay(Striking):
+    """All arrives, but late."""
+
+    async def strike(self) -> str:
+        networks = self.ground.networks(self.target)
+        for proxy in networks:
+            proxy.delay = LATE
+        return f"{LATE:g} s of delay on {len(networks)} networks"
+
+    async def heal(self) -> None:
+        for proxy in self.ground.networks(self.target):
+            proxy.restore()
+
+
+class Drop(Striking):
+    """Nothing arrives, and nobody is told; then the connections end."""
+
+    async def strike(self) -> str:
+        networks = self.ground.networks(self.target)
+        for proxy in networks:
+            proxy.drop()
+        return f"{len(networks)} networks swallow all"
+
+    async def heal(self) -> None:
+        for proxy in self.ground.networks(self.target):
+            proxy.restore()
+
+
+class Cut(Striking):
+    """Connections end; new ones are possible at once."""
+
+    async def strike(self) -> str:
+        links = sum(proxy.cut() for proxy in self.ground.networks(self.target))
+        return f"cut {links} connections" if links else ""

@@ -1,0 +1,75 @@
+"""Reads from a server, and from this machine, what the audit looks at."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from redis.exceptions import ResponseError
+
+from engine import keys
+from engine.connection import text
+from engine.grid import Grid
+from engine.job import Lane
+from loadtest.chaos.audit import JobSeen, KeySeen, StreamSeen
+from loadtest.chaos.seats import MARK
+from loadtest.chaos.work import Order
+from producer.results import results
+
+PAGE = 1000
+
+
+async def read_job(grid: Grid, order: Order) -> JobSeen:
+    """A job with all its records."""
+    given = await grid.jobs.manifest(order.job)
+    pages = results(grid, order.job, given, cancelled=False)
+    # As it is stored: with its times.
+    job = await grid.jobs.get(order.job.name) or order.job
+    return JobSeen(
+        await grid.jobs.progress(job),
+        order.trades,
+        [trade for ids in given.values() for trade in ids.tolist()],
+        [record async for page in pages for record in page],
+        order.poison,
+    )
+
+
+async def read_keys(grid: Grid) -> list[KeySeen]:
+    """All keys of the grid; forgets consumers that are gone, as whoever looks does."""
+    await grid.roster.living()
+    found = [text(key) async for key in grid.redis.scan_iter(match="az:*", count=PAGE)]
+    return [KeySeen(key, int(await grid.redis.pttl(key))) for key in sorted(set(found))]
+
+
+async def read_streams(grid: Grid) -> list[StreamSeen]:
+    """All streams that should be empty."""
+    seen = []
+    for partition in range(grid.partitions):
+        for key in (*(keys.stream(partition, ln) for ln in Lane), keys.unreadable(partition)):
+            pending = 0
+            with suppress(ResponseError):  # No such stream, or one without a group.
+                pending = int((await grid.redis.xpending(key, keys.GROUP))["pending"])
+            seen.append(StreamSeen(key, int(await grid.redis.xlen(key)), pending))
+    return seen
+
+
+async def names_in_groups(grid: Grid) -> int:
+    """How many consumers the groups know, the dead included."""
+    count = 0
+    for partition in range(grid.partitions):
+        for lane in Lane:
+            with suppress(ResponseError):
+                stream = keys.stream(partition, lane)
+                count += len(await grid.redis.xinfo_consumers(stream, keys.GROUP))
+    return count
+
+
+def processes_of(mark: str) -> list[str]:
+    """The processes of a run that still live, as ``PID command``; none where there is no /proc."""
+    told = f"{MARK}={mark}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int(folder.name) != os.getpid() and told in (folder / "environ").read_bytes():
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                found.append(f"{folder.name} {text(words).strip()}")
+    return found
