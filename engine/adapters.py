@@ -116,16 +116,20 @@ def per_trade(
     """Make a pricer of a function that prices one trade; also as a decorator.
 
     ``concurrency`` and ``timeout`` are those of ``PerTradeAsync``, for coroutine functions. Raises
-    TypeError if they are given for another, and ValueError if they are not above 0.
+    TypeError if they are given for another, and ValueError if they are not above 0, or the first
+    is no whole number.
     """
     bounds = {"concurrency": concurrency, "timeout": timeout}
     given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
     for name, bound in given.items():
         if not bound > 0:
             raise ValueError(f"{name} is {bound!r}: must be above 0")
+    if concurrency is not None and not isinstance(concurrency, int):
+        raise ValueError(f"concurrency is {concurrency!r}: must be a whole number")
 
     def adapt(function: Function) -> PerTrade:
-        if inspect.iscoroutinefunction(function):
+        called = getattr(function, "__call__", None)  # noqa: B004 - of an object that has one
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
             return PerTradeAsync(function, schema, version, **given)
         if given:
             raise TypeError(f"{' and '.join(given)}: only for a coroutine function (`async def`)")

@@ -132,7 +132,8 @@ WARRANT: Schema = {
     "strike": Term(Kind.NUMBER, low=0, above=True),
     "drift": Term(Kind.NUMBER),
     "vol": Term(Kind.NUMBER, low=0),
-    "vol_of_vol": Term(Kind.NUMBER, low=0),
+    # Beyond this no path means anything, and single precision overflows.
+    "vol_of_vol": Term(Kind.NUMBER, low=0, high=1e6),
     "rho": Term(Kind.NUMBER, low=-1, high=1),
     "maturity": Term(Kind.NUMBER, low=0, above=True),
     "steps": Term(Kind.INTEGER, low=1, high=100_000),

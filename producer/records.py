@@ -4,6 +4,8 @@ What may live here: the two forms of a line. Whether the values make sense is ju
 columns. Pure.
 """
 
+import json
+import math
 import re
 from xml.parsers import expat
 
@@ -70,7 +72,8 @@ def _from_json(line: bytes) -> Fields:
     try:
         fields: Fields = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise RecordError(f"is not JSON: {error.msg} at character {error.colno}") from None
+        fault = _number_beyond_json(line)
+        raise RecordError(fault or f"is not JSON: {error.msg} at character {error.colno}") from None
     if line.count(b"[") + line.count(b"{") > _DEEP:
         try:
             # As deep as it will lie in a block. orjson reads deeper nesting than it writes.
@@ -78,6 +81,20 @@ def _from_json(line: bytes) -> Fields:
         except TypeError:
             raise RecordError("is nested too deep") from None
     return fields
+
+
+def _number_beyond_json(line: bytes) -> str | None:
+    """The field whose number JSON cannot tell, as pandas and others write NaN; None if none is."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    for name, value in fields.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{name[:40]} is {value}: must be a finite number"
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            return f"{name[:40]} is a whole number beyond 64 bits: must be a smaller one"
+    return None
 
 
 def _from_dump(line: bytes) -> Fields:

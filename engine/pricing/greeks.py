@@ -42,7 +42,7 @@ from engine.pricing.randoms import (
     start_generators,
     trade_keys,
 )
-from engine.pricing.sums import HALF, add_path
+from engine.pricing.sums import HALF, add_path, add_worthless
 from engine.pricing.tangents import (
     BY_SPOT,
     BY_VOL,
@@ -174,9 +174,8 @@ def _add_greeks(
 ) -> None:
     for n in range(ids.size):
         if terms[SPOT, n] < terms[STRIKE, n]:
-            for path in range(starts[n], stops[n]):
-                for figure in range(3):
-                    add_path(sums, HALF * (2 * (3 * n + figure) + path % 2), 0.0, 0.0)
+            for figure in range(3):
+                add_worthless(sums, HALF * 2 * (3 * n + figure), stops[n] - starts[n])
             continue
         x, drift, spread, growth = walk_terms(terms, n, steps[n])
         moves, scales = moves_of(growth), _scales(terms, n, steps[n], spread)

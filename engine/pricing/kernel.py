@@ -30,7 +30,7 @@ from engine.pricing.randoms import (
     start_generators,
     trade_keys,
 )
-from engine.pricing.sums import HALF, add_path
+from engine.pricing.sums import HALF, add_path, add_worthless
 
 SPOT, STRIKE, DRIFT, VOL, VOL_OF_VOL, RHO, MATURITY = range(7)
 """The rows of a kernel's terms."""
@@ -185,8 +185,7 @@ def _add_values(
     for n in range(ids.size):
         # What starts below its barrier is knocked out at once, exactly.
         if terms[SPOT, n] < terms[STRIKE, n]:
-            for path in range(starts[n], stops[n]):
-                add_path(sums, HALF * (2 * n + path % 2), 0.0, 0.0)
+            add_worthless(sums, HALF * 2 * n, stops[n] - starts[n])
             continue
         x, drift, spread, growth = walk_terms(terms, n, steps[n])
         controlled, control = control_terms(x, drift, spread, steps[n], unrest_of(terms, n))

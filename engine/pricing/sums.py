@@ -36,3 +36,13 @@ def add_path(sums: NDArray[np.float64], place: int, value: float, control: float
     sums[place + SUM_DD] += d * d
     sums[place + SUM_CC] += c * c
     sums[place + SUM_DC] += d * c
+
+
+@inlined
+def add_worthless(sums: NDArray[np.float64], place: int, paths: int) -> None:
+    """Add paths from an even number on, of which neither value nor control is other than 0.
+
+    ``place`` is that of a figure's first half.
+    """
+    sums[place + NUMBER] += (paths + 1) // 2
+    sums[place + HALF + NUMBER] += paths // 2

@@ -10,10 +10,13 @@ Delta is dPV/dspot and vega dPV/dvol, by the initial volatility, of that product
 Where spot equals strike, delta is the derivative upwards.
 
 All figures are unbiased estimates with a control variate (``engine.pricing.control``). One that is
-next to nothing may so lie below 0, by no more than its error lets expect.
+next to nothing may so lie below 0, by no more than its error lets expect. Errors are those of
+sampling: where volatility is constant and the barrier far away, they shrink to nothing, and what is
+left are some 1e-8 of the price, by which normals of single precision miss.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,6 +41,8 @@ _PAYOFF_FACTOR = 1.000799081
 MOST_PATHS = 2**20
 """How many paths a trade may take where a job asks for an accuracy and says nothing of paths."""
 
+_TOO_LARGE = "warrants * notional / strike is too large"
+
 _GREEKS_PER = {"unit": 1.0, "basis_point": 1e-4}
 """What the greeks may be quoted for: a change by 1, or by 1/10,000, of spot and of volatility."""
 
@@ -61,12 +66,11 @@ class PvOnly:
         ``request.paths``, or ``MOST_PATHS``; the number in the trade's terms does not count.
 
         The standard error of a single path is not defined, and NaN. Raises ValueError for fewer
-        than one path, an accuracy that is not a finite number above 0, and amounts too large for a
-        float64.
+        than one path, and for an accuracy that is not a finite number above 0. A trade whose
+        amounts are too large for a float64 has a reason instead.
         """
         estimates, errors, paths = _simulate(add_values, 1, batch, request, FIRST_LOOK)
-        amounts = _amounts(batch)
-        return {"pv": amounts * estimates[0], "se": amounts * errors[0], "paths": paths}
+        return _figures(("pv",), (_amounts(batch),), estimates, errors, paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +96,11 @@ class DeltaVega:
         """
         estimates, errors, paths = _simulate(add_greeks, 3, batch, request, SECOND_LOOK)
         amounts = _amounts(batch)
-        # x = log(spot / strike), so that d/dspot is d/dx over spot.
-        by_spot = _finite(batch, amounts / batch.terms["spot"])
+        with np.errstate(over="ignore"):
+            # x = log(spot / strike), so that d/dspot is d/dx over spot.
+            by_spot = amounts / batch.terms["spot"]
         units = amounts, by_spot * _greeks_unit(request), amounts * _greeks_unit(request)
-        figures: dict[str, NDArray[Any]] = {}
-        for name, unit, estimate, error in zip(_GREEKS, units, estimates, errors, strict=True):
-            figures[name] = unit * estimate
-            figures["se" if name == "pv" else f"{name}_se"] = unit * error
-        return {**figures, "paths": paths}
+        return _figures(_GREEKS, units, estimates, errors, paths)
 
 
 def trades_of(batch: Batch, request: Request) -> Trades:
@@ -153,17 +154,28 @@ def _amounts(batch: Batch) -> Floats:
     """What the kernels' unit is worth, in the trade's currency."""
     terms = batch.terms
     with np.errstate(over="ignore"):
-        amounts = terms["warrants"] * terms["notional"] / terms["strike"] * _PAYOFF_FACTOR
-    return _finite(batch, amounts)
-
-
-def _finite(batch: Batch, amounts: Floats) -> Floats:
-    too_large = ~np.isfinite(amounts)
-    if too_large.any():
-        raise ValueError(
-            f"trade {batch.ids[too_large][0]}: warrants * notional / strike is too large"
-        )
+        amounts: Floats = terms["warrants"] * terms["notional"] / terms["strike"] * _PAYOFF_FACTOR
     return amounts
+
+
+def _figures(
+    names: Sequence[str],
+    units: Sequence[Floats],
+    estimates: Floats,
+    errors: Floats,
+    paths: Integers,
+) -> Figures:
+    """Estimates and errors in their units, and why trades whose units are not finite have none."""
+    figures: dict[str, NDArray[Any]] = {}
+    with np.errstate(invalid="ignore"):
+        for name, unit, estimate, error in zip(names, units, estimates, errors, strict=True):
+            figures[name] = unit * estimate
+            figures["se" if name == "pv" else f"{name}_se"] = unit * error
+    figures["paths"] = paths
+    fits = np.logical_and.reduce(np.isfinite(units), axis=0)
+    if not fits.all():
+        figures["reason"] = np.array([None if fit else _TOO_LARGE for fit in fits])
+    return figures
 
 
 pvonly = PvOnly()

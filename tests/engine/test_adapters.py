@@ -266,3 +266,21 @@ def test_a_function_that_does_not_tell_its_parameters_will_do() -> None:
 
 def test_an_empty_batch_is_nothing() -> None:
     assert price(lambda trade: 1.0, 0) == ({}, {})
+
+
+def test_an_object_that_is_called_and_awaited() -> None:
+    class Service:
+        async def __call__(self, trade: Mapping[str, Any]) -> float:
+            return float(trade["spot"])
+
+    records, reasons = price(Service(), concurrency=2)
+    assert not reasons
+    assert records
+
+
+def test_a_concurrency_that_is_no_whole_number() -> None:
+    async def coroutine(trade: Mapping[str, Any]) -> float:
+        return 1.0
+
+    with pytest.raises(ValueError, match=r"concurrency is 1\.5: must be a whole number"):
+        per_trade(coroutine, schema={}, version="1", concurrency=1.5)  # type: ignore[call-overload]

@@ -202,7 +202,14 @@ WRONG: dict[Kind, list[object]] = {
 
 BOUNDS: dict[str, list[tuple[str, object]]] = {
     "warrant": [
-        *(("spot", 0), ("strike", 0.0), ("vol", -0.1), ("vol_of_vol", -1e-9), ("rho", 1.01)),
+        *(
+            ("spot", 0),
+            ("strike", 0.0),
+            ("vol", -0.1),
+            ("vol_of_vol", -1e-9),
+            ("vol_of_vol", 1e7),
+            ("rho", 1.01),
+        ),
         *(("rho", -1.01), ("maturity", 0), ("steps", 0), ("steps", 100_001), ("paths", 0)),
         *(("paths", 2**31 + 1), ("warrants", -1), ("warrants", 2**53 + 1), ("notional", -0.01)),
     ],

@@ -84,8 +84,10 @@ def test_of_columns_that_are_read_only() -> None:
 
 def test_of_another_seed_or_trade_differ() -> None:
     other_seed = deltavega.price(BATCH, Request(seed=100))
+    high_seed = deltavega.price(BATCH, Request(seed=99 + 2**63))
     other_trade = deltavega.price(batch_of(*TRADES), REQUEST)
-    assert len({figures["pv"][0] for figures in (other_seed, other_trade)}) == 2
+    priced = (deltavega.price(BATCH, REQUEST), other_seed, high_seed, other_trade)
+    assert len({figures["pv"][0] for figures in priced}) == 4
 
 
 NAMES = ("pv", "se", "delta", "delta_se", "vega", "vega_se")

@@ -87,6 +87,25 @@ def test_which_trades_have_one(drift: float, q: float, steps: int, controlled: b
     assert control_terms(0.1, drift, q, steps, 0.0)[0] is controlled
 
 
+@pytest.mark.parametrize(
+    ("drift", "q", "steps", "unrest", "image"),
+    [
+        (0.0, 0.01, 9, 0.001, 1.0),
+        (0.0, 0.01, 1, 0.001, 0.0),
+        (0.009, 0.01, 9, 0.001, 1.0),
+        (0.011, 0.01, 9, 0.001, 0.0),  # Past the barrier by drift alone, in a step.
+        (-0.011, 0.01, 9, 0.001, 0.0),
+        (0.005, 0.01, 9, 0.2, 1.0),
+        (0.005, 0.01, 9, 0.5, 0.0),  # It would grow without bound.
+        (-0.005, 0.01, 9, 0.5, 1.0),
+    ],
+)
+def test_which_controls_have_an_image(
+    drift: float, q: float, steps: int, unrest: float, image: float
+) -> None:
+    assert control_terms(0.1, drift, q, steps, unrest)[1][4] == image
+
+
 WILD: Terms = {"maturity": 2.0, "steps": 12, "vol": 0.15, "vol_of_vol": 1.0}
 WILD_TRADES: list[Terms] = [
     {**WILD, "rho": -0.9},

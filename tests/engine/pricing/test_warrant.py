@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.pricing.figures import by_trade
 from engine.pricing.kernel import add_values
 from engine.pricing.pricer import Figures, Pricer, Request
 from engine.pricing.randoms import LANES, path_normals
@@ -170,6 +171,15 @@ def test_spot_below_strike_is_worth_nothing_exactly(pricer: Pricer) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("paths", [1, 2, 33, 2**31])
+def test_what_is_knocked_out_at_the_start_takes_no_time(pricer: Pricer, paths: int) -> None:
+    # So many steps of nothing would take minutes.
+    figures = figures_of(pricer, {"spot": 0.8}, paths=paths)
+    assert (figures["pv"], figures["paths"]) == (0.0, paths)
+    assert figures["se"] == 0.0 or (paths == 1 and math.isnan(figures["se"]))
+
+
+@BOTH
 def test_spot_at_the_strike_survives(pricer: Pricer) -> None:
     still = {"spot": 0.82, "vol": 0.0, "drift": 0.0}
     rising = {**still, "drift": 0.1}
@@ -231,10 +241,20 @@ def test_extreme_drift_pays_all_or_nothing(drift: float, share: float) -> None:
     assert figures["delta"] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_amounts_too_large_are_an_error_that_names_the_trade() -> None:
+@BOTH
+def test_amounts_too_large_are_a_reason_and_harm_no_neighbour(pricer: Pricer) -> None:
     huge = {"warrants": 2**53, "notional": 1e300}
-    with pytest.raises(ValueError, match=r"trade 1: .* too large"):
-        pvonly.price(batch_of({}, huge), Request(paths=10))
+    figures = pricer.price(batch_of({}, huge, {**huge, "spot": 0.5}), Request(paths=10))
+    records, reasons = by_trade(figures, [0, 1, 2])
+    assert reasons == dict.fromkeys((1, 2), "warrants * notional / strike is too large")
+    alone = pricer.price(batch_of({}), Request(paths=10))
+    assert records == by_trade(alone, [0])[0]
+
+
+def test_a_delta_too_large_is_a_reason() -> None:
+    tiny = {"spot": 1e-300, "strike": 1e-300, "warrants": 10, "notional": 1.0}
+    assert np.isfinite(pvonly.price(batch_of(tiny), Request(paths=10))["pv"]).all()
+    assert by_trade(deltavega.price(batch_of(tiny), Request(paths=10)), [0])[1].keys() == {0}
 
 
 positive = st.floats(1e-6, 1e6)
