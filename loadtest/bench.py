@@ -5,28 +5,29 @@ What may live here: the command, and in which order things are measured.
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from engine.connection import Address
 from engine.edge import json_option, note, print_json, run_async, stderr
 from engine.embedded import EmbeddedServer
 from engine.grid import open_grid
+from loadtest.accuracy_bench import measure_accuracy
+from loadtest.compile_bench import measure_compiling
 from loadtest.figures import Measured
 from loadtest.grid_bench import GridRun
-from loadtest.kernel_bench import kernel_times
+from loadtest.kernel_bench import measure_prices, with_quantlib
 from loadtest.machine import confine, describe
+from loadtest.realtime_bench import RealtimeRun
 from loadtest.report import as_json as report_of
-from loadtest.report import table
+from loadtest.report import stdout, table
 from producer.generate import generate
 
-TABLE_COLUMNS = 120
-"""Characters, where standard output is no terminal that knows better."""
+PARTS = ("grid", "realtime", "prices", "accuracy", "kernels")
 
 
 @click.command
@@ -38,33 +39,61 @@ TABLE_COLUMNS = 120
     default=20_000,
     help="Trades that go through taskiq-redis.",
 )
+@click.option(
+    "--realtime-seconds",
+    type=click.FloatRange(0.1),
+    default=10.0,
+    help="For which trades are offered in each part of `realtime`.",
+)
 @click.option("--cores", type=click.IntRange(1), default=2, help="Cores to confine everything to.")
+@click.option(
+    "--only",
+    "parts",
+    type=click.Choice(PARTS),
+    multiple=True,
+    default=PARTS,
+    help="Measure this part; may be given several times.",
+)
 @json_option
-def bench(trades: int, runs: int, peer_tasks: int, cores: int, as_json: bool) -> None:
-    """Measure the grid, and taskiq-redis beside it, on embedded servers.
+def bench(
+    trades: int,
+    runs: int,
+    peer_tasks: int,
+    realtime_seconds: float,
+    cores: int,
+    parts: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Measure the grid and the pricers, and their peers beside them.
 
-    Each run has a fresh server. Takes about a minute a run.
+    Each part of a run has a fresh server; a run of all takes some two minutes.
     """
     machine = describe(confine(cores))
     measured = Measured(trades, peer_tasks)
     with_peer = find_spec("taskiq_redis") is not None
-    if not with_peer:
-        note(
-            "taskiq-redis is not installed (pip install taskiq-redis): nothing is compared with it"
-        )
-    for run in range(1, runs + 1):
-        _run(measured, f"run {run} of {runs}", with_peer)
+    if "grid" in parts and not with_peer:
+        note("taskiq-redis is not installed: the grid is compared with nothing")
+    if "prices" in parts and not with_quantlib():
+        note("QuantLib is not installed (the extra quantlib): it is left out")
+    if "grid" in parts:
+        for run in range(1, runs + 1):
+            _run(measured, f"run {run} of {runs}", with_peer)
+    if "realtime" in parts:
+        for run in range(1, runs + 1):
+            _realtime(measured, f"run {run} of {runs}", realtime_seconds)
     # Last: the compiler it loads would slow down what this process does before.
-    with _step(f"prices, {runs} times"):
-        for times in kernel_times(runs):
-            measured.add("pv_ms", times.pv)
-            measured.add("greeks_ms", times.greeks)
-            measured.add("greeks_ratio", times.greeks / times.pv)
+    for run in range(1, runs + 1):
+        _prices(measured, run, f"run {run} of {runs}", parts)
     if as_json:
-        settings = {"trades": trades, "runs": runs, "peer_tasks": peer_tasks if with_peer else 0}
+        settings = {
+            "trades": trades,
+            "runs": runs,
+            "peer_tasks": peer_tasks if with_peer else 0,
+            "realtime_seconds": realtime_seconds,
+        }
         print_json(report_of(measured, machine, settings))
     else:
-        _print(measured, machine, runs)
+        stdout().print(table(measured, machine, runs))
 
 
 def _run(measured: Measured, name: str, with_peer: bool) -> None:
@@ -73,6 +102,34 @@ def _run(measured: Measured, name: str, with_peer: bool) -> None:
         EmbeddedServer() as server,
     ):
         run_async(_measure, measured, server.url, Path(folder), name, with_peer)
+
+
+def _realtime(measured: Measured, name: str, seconds: float) -> None:
+    def step(what: str) -> AbstractContextManager[None]:
+        return _step(f"{name}: {what}")
+
+    async def measure(url: str, folder: Path) -> None:
+        async with open_grid(Address.parse(url)) as grid:
+            await RealtimeRun(grid, url, folder, measured, step, seconds).run()
+
+    with (
+        tempfile.TemporaryDirectory(prefix="azfinsim-bench-") as folder,
+        EmbeddedServer() as server,
+    ):
+        run_async(measure, server.url, Path(folder))
+
+
+def _prices(measured: Measured, run: int, name: str, parts: Sequence[str]) -> None:
+    if "prices" in parts:
+        with _step(f"{name}: prices"):
+            measure_prices(measured)
+    if "accuracy" in parts:
+        with _step(f"{name}: prices to an accuracy"):
+            measure_accuracy(measured, seed=run)
+    if "kernels" in parts:
+        with _step(f"{name}: kernels from scratch and from the cache"):
+            for algorithm in ("pvonly", "deltavega"):
+                measure_compiling(measured, algorithm)
 
 
 async def _measure(measured: Measured, url: str, folder: Path, name: str, with_peer: bool) -> None:
@@ -106,10 +163,3 @@ def _step(what: str) -> Iterator[None]:
     with stderr.status(what, refresh_per_second=2):
         yield
     note(f"{what}: {time.monotonic() - began:.1f} s")
-
-
-def _print(measured: Measured, machine: dict[str, object], runs: int) -> None:
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = TABLE_COLUMNS
-    out.print(table(measured, machine, runs))

@@ -61,9 +61,10 @@ def watched(what: str, command: Sequence[str], log_path: Path) -> Iterator[Watch
 
 
 @contextmanager
-def consumer(url: str, log_path: Path) -> Iterator[Watched]:
+def consumer(url: str, log_path: Path, *options: str) -> Iterator[Watched]:
     """One consumer as users start it, on a server without a password."""
     command = [sys.executable, "-m", "consumer", "--redis-url", url, "--log-format", "json"]
+    command += options
     with watched("the consumer", command, log_path) as process:
         yield process
 

@@ -2,11 +2,23 @@
 
 from collections.abc import Mapping
 
+from rich.console import Console
 from rich.table import Table
 
 from loadtest.figures import Measured
 
+TABLE_COLUMNS = 120
+"""Characters, where standard output is no terminal that knows better."""
+
 _MET = {True: "yes", False: "NO", None: ""}
+
+
+def stdout() -> Console:
+    """Standard output, for tables."""
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = TABLE_COLUMNS
+    return out
 
 
 def table(measured: Measured, machine: Mapping[str, object], runs: int) -> Table:
@@ -21,9 +33,9 @@ def table(measured: Measured, machine: Mapping[str, object], runs: int) -> Table
         goal = figure.goal(measured.trades)
         shown.add_row(
             measured.name(figure),
-            f"{_number(spread.median)} {figure.unit}",
+            f"{_number(spread.median)} {figure.unit}".strip(),
             f"{_number(spread.low)} - {_number(spread.high)}",
-            "" if goal is None else f"{_number(goal)} {figure.unit}",
+            "" if goal is None else f"{_number(goal)} {figure.unit}".strip(),
             _MET[figure.met(spread.median, measured.trades)],
         )
     return shown
@@ -63,7 +75,9 @@ def _machine_line(machine: Mapping[str, object], runs: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Three significant digits at least, thousands apart."""
+    """Two decimals or three significant digits, thousands apart."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psutil
@@ -14,23 +15,51 @@ from loadtest.figures import FIGURES
 from tests.waiting import eventually, gone
 
 BENCH = (sys.executable, "-m", "loadtest", "bench")
-SMALL = ("--trades", "2000", "--runs", "2", "--peer-tasks", "300")
+SMALL = ("--only", "grid", "--trades", "2000", "--runs", "2", "--peer-tasks", "300")
 CORES = str(min(2, os.cpu_count() or 1))
 
 
-@pytest.mark.timeout(300)  # Kernels may have to be compiled first.
-def test_measures_every_figure_and_the_peer() -> None:
+KERNELS = [f.key for f in FIGURES if f.key.startswith(("compile_", "load_"))]
+PRICES = [f.key for f in FIGURES]
+PRICES = PRICES[PRICES.index("pv_ms") : PRICES.index(KERNELS[0])]
+REALTIME = [f.key for f in FIGURES]
+REALTIME = REALTIME[REALTIME.index("echo_p50") : REALTIME.index("serving_seconds")]
+
+
+def measured(*options: str) -> tuple[dict[str, Any], bytes]:
+    """The report, and what was told meanwhile."""
     done = subprocess.run(
-        [*BENCH, *SMALL, "--cores", CORES, "--json"], capture_output=True, timeout=290
+        [*BENCH, *options, "--cores", CORES, "--json"], capture_output=True, timeout=290
     )
     assert done.returncode == 0, done.stderr.decode()
-    report = orjson.loads(done.stdout)
-    figures = report["figures"]
-    assert list(figures) == [figure.key for figure in FIGURES]
-    for figure in figures.values():
-        assert len(figure["runs"]) == 2
+    report: dict[str, Any] = orjson.loads(done.stdout)
+    runs = report["settings"]["runs"]
+    for figure in report["figures"].values():
+        assert len(figure["runs"]) == runs
         assert min(figure["runs"]) == figure["min"] <= figure["median"] <= figure["max"]
         assert (figure["met"] is None) == (figure["target"] is None)
+    return report, done.stderr
+
+
+@pytest.mark.timeout(300)  # Kernels may have to be compiled first.
+def test_measures_prices_beside_their_peers() -> None:
+    report, _ = measured("--only", "prices", "--only", "accuracy", "--runs", "1")
+    assert list(report["figures"]) == PRICES
+    medians = {key: figure["median"] for key, figure in report["figures"].items()}
+    # What cannot be otherwise, on however busy a machine.
+    for other in ("older", "quantlib", "numpy", "greeks"):
+        assert medians[f"{other}_ratio"] > 1
+        assert medians[f"{other}_ratio"] == pytest.approx(medians[f"{other}_ms"] / medians["pv_ms"])
+    assert medians["accurate_se_max"] <= 0.001
+    assert 90 < medians["coverage_accurate"] < 98
+
+
+@pytest.mark.timeout(300)
+def test_measures_the_grid_beside_its_peer() -> None:
+    report, told = measured(*SMALL)
+    figures = report["figures"]
+    others = PRICES + KERNELS + REALTIME
+    assert list(figures) == [figure.key for figure in FIGURES if figure.key not in others]
     # What cannot be true of a benchmark that did its work, on however busy a machine.
     assert 10 < figures["peer_rate"]["median"] < 100_000
     assert figures["peer_ratio"]["runs"] == pytest.approx(
@@ -43,15 +72,43 @@ def test_measures_every_figure_and_the_peer() -> None:
     )
     assert 100 < figures["redis_bytes_trade"]["min"] < figures["redis_bytes_synthetic"]["min"]
     assert figures["redis_bytes_pvonly"]["min"] < figures["redis_bytes_deltavega"]["min"]
-    assert figures["greeks_ratio"]["min"] > 1
     assert figures["first_price_seconds"]["min"] > 0
-    assert report["settings"] == {"trades": 2000, "runs": 2, "peer_tasks": 300}
-    assert b"run 2 of 2: taskiq-redis, 300 tasks" in done.stderr
+    assert report["settings"] == {
+        "trades": 2000,
+        "runs": 2,
+        "peer_tasks": 300,
+        "realtime_seconds": 10.0,
+    }
+    assert b"run 2 of 2: taskiq-redis, 300 tasks" in told
+
+
+@pytest.mark.timeout(300)
+def test_measures_realtime_beside_a_bare_round_trip() -> None:
+    report, told = measured("--only", "realtime", "--realtime-seconds", "0.5", "--runs", "1")
+    assert list(report["figures"]) == REALTIME
+    medians = {key: figure["median"] for key, figure in report["figures"].items()}
+    # What cannot be otherwise, on however busy a machine.
+    for errors in ("realtime_errors", "quick_errors", "burst_errors"):
+        assert medians[errors] == 0
+    for key in ("echo", "realtime", "realtime_besides", "busy", "busy_besides"):
+        assert 0 < medians[f"{key}_p50"] <= medians[f"{key}_p99"]
+    for key in ("realtime", "busy"):
+        assert medians[f"{key}_besides_p50"] < medians[f"{key}_p50"]
+    assert medians["busy_ratio"] == pytest.approx(medians["busy_p99"] / medians["realtime_p99"])
+    assert medians["besides_to_echo"] == pytest.approx(
+        medians["realtime_besides_p50"] / medians["echo_p50"]
+    )
+    assert medians["busy_bulk_rate"] > 0
+    assert medians["quick_rate"] > 100
+    assert medians["burst_seconds"] > 0
+    assert report["settings"]["realtime_seconds"] == 0.5
+    assert b"run 1 of 1: realtime: 50 trades a second, beside bulk" in told
 
 
 @pytest.mark.timeout(120)
 def test_prints_targets_for_people() -> None:
-    command = [*BENCH, "--trades", "500", "--runs", "1", "--peer-tasks", "100", "--cores", CORES]
+    small = ("--only", "grid", "--trades", "500", "--runs", "1", "--peer-tasks", "100")
+    command = [*BENCH, *small, "--cores", CORES]
     done = subprocess.run(command, capture_output=True, timeout=110, text=True)
     assert done.returncode == 0, done.stderr
     assert "make and inject 500 trades" in done.stdout
