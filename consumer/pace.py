@@ -73,9 +73,11 @@ class Pace:
     def reserve(self, held: int) -> int:
         """How many entries of dead consumers to take now, 0 for none.
 
-        A little beyond the target: where there is always more to do, there is never room.
+        Half as much again as the target: where there is always more to do, there is never room,
+        and these have waited longest.
         """
-        return max(0, min(self.target() + self.slots - held, MOST_TAKEN))
+        beyond = max(self.slots, self.target() // 2)
+        return max(0, min(self.target() + beyond - held, MOST_TAKEN))
 
     def surplus(self, queued: int) -> int:
         """How many of the entries that wait for a slot to give back to the others.

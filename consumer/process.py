@@ -8,7 +8,7 @@ import structlog
 from anyio import CapacityLimiter
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from consumer import announce, idle, intake, lease, reclaim, release, settle, slots
+from consumer import announce, idle, intake, lease, reclaim, release, settle, slots, tidy
 from consumer.desk import Desk
 from consumer.drain import Drain
 from consumer.fetch import Fetcher
@@ -49,7 +49,8 @@ async def consume(grid: Grid, settings: Settings, drain: Drain) -> None:
     )
     if settings.realtime:
         sys.setswitchinterval(SWITCH_INTERVAL)
-    await patiently("start", grid.streams.ensure_groups, settings.lanes)
+    # A server that is full lets nobody begin.
+    await drain.cuts_short(patiently, "start", grid.streams.ensure_groups, settings.lanes)
     log.info(
         "serving",
         consumer=settings.name,
@@ -98,6 +99,7 @@ async def _price(desk: Desk) -> None:
                 taking.start_soon(intake.run, desk)
                 taking.start_soon(reclaim.run, claimant(desk))
             taking.start_soon(release.run, desk)
+            taking.start_soon(tidy.run, desk)
             await desk.drain.wait()
             pricing.cancel_scope.deadline = anyio.current_time() + desk.settings.drain
         await desk.hand_back(desk.holdings.close())

@@ -110,7 +110,19 @@ def run_async(main: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     """Run a coroutine function to its end on uvloop."""
 
     async def call() -> T:
-        return await main(*args, **kwargs)
+        results: list[T] = []
+
+        async def run() -> None:
+            results.append(await main(*args, **kwargs))
+
+        # Ctrl-C cancels the first task, once, and what redis-py awaits may swallow that before
+        # Python 3.12 (asyncio.wait_for). A task group tells its tasks until they listen.
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(run)
+        except BaseExceptionGroup as error:
+            raise error.exceptions[0] from error.exceptions[0].__cause__
+        return results[0]
 
     return anyio.run(call, backend_options={"use_uvloop": True})
 

@@ -1,7 +1,7 @@
 """What a consumer group does with messages of any kind: taken, leased, taken over, put aside."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -21,6 +21,10 @@ Answer = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 
 UNREADABLE_KEPT = 1000
 """Entries that nobody could read are kept up to this number, for a person to look at."""
+
+
+FORGOTTEN_AFTER = 60.0
+"""Seconds: a consumer asks for entries many times in these, unless it is frozen or gone."""
 
 
 class Message(Protocol):
@@ -166,6 +170,33 @@ class Group(ABC, Generic[M]):
             for lane in lanes
         ]
         await scripts.run(self.redis, *calls)
+
+    async def tidy(self, living: Collection[str], lanes: Sequence[Lane]) -> int:
+        """Take all others out of the groups, except where entries are pending; return how many.
+
+        Those that had something to do within ``FORGOTTEN_AFTER`` may just be starting: they stay.
+        """
+        gone: set[str] = set()
+        for partition in range(self.partitions):
+            for lane in lanes:
+                gone |= await self._idle(keys.stream(partition, lane)) - set(living)
+        for name in gone:
+            await self.leave(name, lanes)
+        return len(gone)
+
+    async def _idle(self, stream: str) -> set[str]:
+        """Consumers of a stream that hold nothing and have long not asked for anything."""
+        try:
+            found = await self.redis.xinfo_consumers(stream, keys.GROUP)
+        except ResponseError as error:
+            if is_no_group(error) or "no such key" in str(error):
+                return set()
+            raise
+        return {
+            text(each["name"])
+            for each in found
+            if not each["pending"] and each["idle"] > FORGOTTEN_AFTER * 1000
+        }
 
     async def backlog(self, lanes: Sequence[Lane]) -> dict[Lane, int]:
         """Entries of each lane that are queued or being priced."""

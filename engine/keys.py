@@ -94,6 +94,11 @@ def consumers() -> str:
     return "az:{0}:consumers"
 
 
+def consumers_turn() -> str:
+    """String with a time to live: somebody has tidied up after consumers that are gone."""
+    return "az:{0}:consumers:turn"
+
+
 def consumer(name: str) -> str:
     """String with a time to live: what a consumer that lives says of itself."""
     return f"az:{{0}}:consumer:{name}"

@@ -6,6 +6,7 @@ from typing import Self
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from engine import keys
 from engine.connection import text
@@ -67,6 +68,13 @@ class Roster:
         pipe.execute_command("DEL", keys.consumer(name))
         pipe.srem(keys.consumers(), name)
         await pipe.execute()
+
+    async def take_turn(self, seconds: float) -> bool:
+        """Whether nobody else has taken a turn at tidying up for so long."""
+        try:
+            return bool(await self.redis.set(keys.consumers_turn(), "1", nx=True, ex=int(seconds)))
+        except OutOfMemoryError:
+            return False  # It can wait.
 
     async def living(self) -> list[Presence]:
         """The consumers that live, by name; forgets the others."""

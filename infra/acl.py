@@ -50,6 +50,8 @@ _CONSUMER = Rights(
         *("pexpire", "pttl", "sadd", "set"),
         # Taking, keeping, taking over, putting aside and leaving.
         *("exec", "xautoclaim", "xclaim", "xgroup|create", "xgroup|delconsumer", "xreadgroup"),
+        # Tidying up after others.
+        "xinfo|consumers",
     },
     frozenset(
         {
@@ -60,7 +62,7 @@ _CONSUMER = Rights(
             "az:{*}:replies:*",
             "az:{*}:job:*",
             "az:{0}:waiting*",
-            "az:{0}:consumers",
+            "az:{0}:consumers*",
             "az:{0}:consumer:*",
         }
     ),

@@ -52,6 +52,7 @@ _SAMPLES = {
     "xdel": (_KEY, "0-0"),
     "xgroup|create": (_KEY, "g", "0"),
     "xgroup|delconsumer": (_KEY, "g", "c"),
+    "xinfo|consumers": (_KEY, "g"),
     "xlen": (_KEY,),
     "xpending": (_KEY, "g"),
     "xrange": (_KEY, "-", "+"),

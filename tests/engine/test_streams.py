@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from engine import keys, scripts
+from engine import group, keys, scripts
 from engine.connection import Address
 from engine.entry import Chunks, Entry, Settlement, Unreadable, unfit
 from engine.grid import Grid, open_grid
@@ -277,18 +277,40 @@ async def test_a_kept_cursor_gets_past_a_window_of_good_leases(grid: Grid) -> No
     assert all(isinstance(entry, Entry) and entry.attempts == 2 for entry in found)
 
 
+async def test_the_dead_are_forgotten_once_they_hold_nothing(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G1: and not before, nor is anybody who lives or may just be starting."""
+    await grid.streams.ensure_groups([Lane.HIGH])
+    await queue(grid, "0-2", "3")
+    held = await take(grid, "dead", count=1)
+    for name in ("dead too", "living"):
+        await grid.streams.take(name, 0, [Lane.HIGH], 1, None)
+    assert await grid.streams.tidy({"living"}, list(Lane)) == 0
+
+    monkeypatch.setattr(group, "FORGOTTEN_AFTER", -1.0)
+    assert await grid.streams.tidy({"living"}, list(Lane)) == 1
+    assert await members(grid, Lane.BULK) == {"dead"}
+    assert await members(grid, Lane.HIGH) == {"living"}
+    await grid.streams.settle([Settlement(entry, 0, {}) for entry in held])
+    assert await grid.streams.tidy({"living"}, list(Lane)) == 1
+    assert await members(grid, Lane.BULK) == set()
+
+
+async def members(grid: Grid, lane: Lane) -> set[str]:
+    """The consumers that a group knows."""
+    found = await raw(grid).xinfo_consumers(keys.stream(0, lane), keys.GROUP)
+    return {each["name"].decode() for each in found}
+
+
 async def test_nobody_leaves_with_entries_in_his_name(grid: Grid) -> None:
     """G1: his entries would be lost with him."""
     entry = await one(grid)
-
-    async def members() -> list[bytes]:
-        return [m["name"] for m in await raw(grid).xinfo_consumers(STREAM, keys.GROUP)]
-
     await grid.streams.leave("a", [Lane.BULK])
-    assert await members() == [b"a"]
+    assert await members(grid, Lane.BULK) == {"a"}
     await settle(grid, priced(entry))
     await grid.streams.leave("a", [Lane.BULK])
-    assert await members() == []
+    assert await members(grid, Lane.BULK) == set()
 
 
 names = st.binary(max_size=6).filter(lambda name: not name.startswith(b"_"))

@@ -74,7 +74,7 @@ class Used:
 
     def note(self, role: Role, words: list[str]) -> None:
         command = words[0].lower()
-        if command in ("xgroup", "script", "cluster"):
+        if command in ("xgroup", "xinfo", "script", "cluster"):
             command += f"|{words[1].lower()}"
         if command not in ("hello", "auth"):  # which everybody may
             self.commands[role].add(command)
