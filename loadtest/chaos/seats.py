@@ -45,6 +45,8 @@ class Consumer:
     seat: int
     held: leash.Leash
     log: Path
+    told: bool = False
+    """Whether it was told to leave."""
 
     @property
     def pid(self) -> int:
@@ -76,6 +78,13 @@ class Consumer:
         """Whole lines of its log."""
         text = self.log.read_text("utf-8", "replace")
         return text[: text.rfind("\n") + 1].splitlines()
+
+    def leave(self) -> bool:
+        """Tell it to leave, unless it was told: a second time would end it at once (G7)."""
+        first, self.told = not self.told, True
+        if first:
+            self.send(signal.SIGTERM)
+        return first
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
@@ -152,7 +161,7 @@ class Seats:
         leaving = self.living
         for consumer in leaving:
             consumer.send(signal.SIGCONT)
-            consumer.send(signal.SIGTERM)
+            consumer.leave()
 
         async def all_left() -> bool:
             return all(consumer.code is not None for consumer in leaving)

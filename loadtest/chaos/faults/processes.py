@@ -91,9 +91,8 @@ class Term(Striking):
 
     async def strike(self) -> str:
         consumer = self.ground.consumer(self.target)
-        if consumer is None:
+        if consumer is None or not consumer.leave():
             return ""
-        consumer.send(signal.SIGTERM)
         return f"told consumer {consumer.pid} to leave"
 
 
@@ -148,4 +147,4 @@ class Version(Striking):
     async def _change(self) -> None:
         assert self._seat is not None
         if self._seat.consumer is not None:
-            self._seat.consumer.send(signal.SIGTERM)
+            self._seat.consumer.leave()
