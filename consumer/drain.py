@@ -1,9 +1,13 @@
 """Drain: when a consumer leaves, and why (G7)."""
 
 import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVarTuple
 
 import anyio
 import structlog
+
+Ts = TypeVarTuple("Ts")
 
 log = structlog.get_logger()
 
@@ -30,6 +34,18 @@ class Drain:
 
     async def wait(self) -> None:
         await self._begun.wait()
+
+    async def cuts_short(self, call: Callable[[*Ts], Awaitable[object]], *args: *Ts) -> None:
+        """Make a call that may take for ever, and leave it when told to leave."""
+        async with anyio.create_task_group() as group:
+
+            async def cut() -> None:
+                await self.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(cut)
+            await call(*args)
+            group.cancel_scope.cancel()
 
 
 async def on_signals(drain: Drain) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
+import numpy as np
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -16,11 +17,16 @@ from consumer.frames import LENGTH, pack, read_priced, work_parts
 from consumer.priority import step_back
 from consumer.slot_trace import Trace
 from engine.chunk import Chunk, Priced
+from engine.pricing.pricer import Request
 
 PROGRAM = (sys.executable, "-P", "-m", "consumer.slot_child")
 
 ENDING = 1.0
 """Seconds that a process has to end after its pipes."""
+
+
+_NOTHING = Chunk(np.empty(0, dtype=np.int64), {}, Request(), 0.0, 1)
+"""To price it, a process needs no more than its pricer."""
 
 
 class SlotError(Exception):
@@ -94,6 +100,11 @@ class SlotProcess:
         self._memory = memory
         self._warm_up = warm_up
         self._running: _Running | None = None
+
+    async def begin(self, algorithm: str, limit: float) -> None:
+        """Have a process at hand that has loaded the pricer; raises as ``price`` does."""
+        if not (await self._ready()).warm:
+            await self.price(algorithm, _NOTHING, limit)
 
     async def price(self, algorithm: str, chunk: Chunk, limit: float | None = None) -> Priced:
         """Price a chunk in the process, in ``limit`` seconds; kills it if cancelled.

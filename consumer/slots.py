@@ -34,10 +34,11 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
             try:
                 pricer = find(batch[0].job.algorithm)
                 apart = [held for held in batch if _apart(settings, pricer, held)]
-                for held in apart:
-                    await _price_in_process(desk, process, held)
+                # Those together first, lest they wait for what may never end.
                 if together := [held for held in batch if held not in apart]:
                     await _price_in_thread(desk, pricer, together, limiter)
+                for held in apart:
+                    await _price_in_process(desk, process, held)
             finally:
                 telemetry.slots_busy.add(-1)
 

@@ -77,11 +77,18 @@ class Call:
     """Whether somebody had it before and gave it back."""
     fault: str = ""
     """Why it cannot be priced, if it was not readable but for its reply address."""
+    lapsed: int = 0
+    """Deliveries of earlier entries that nobody has ended: whoever had them may have died of it."""
+
+    @property
+    def delivered(self) -> int:
+        """How often it was given to somebody, this time included, and not given back."""
+        return self.lapsed + self.deliveries
 
     @property
     def attempts(self) -> int:
         """How often it was begun, this time included."""
-        return self.spent + self.deliveries
+        return self.spent + self.delivered
 
     @property
     def lane(self) -> Lane:
@@ -131,6 +138,17 @@ class Reply:
         if isinstance(waited, bool) or not isinstance(waited, int | float):
             raise ValueError(f"a reply has queued_ms {_shown(waited)}")
         return cls(call, record, consumer, waited)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """That a consumer has given a call back, which is in the stream under another name now."""
+
+    call: str
+    was: str
+    """The entry that it was."""
+    entry_id: str
+    """The one that it is."""
 
 
 def encode_request(algorithm: str, request: Request) -> bytes:
@@ -192,9 +210,11 @@ def read_call(
     except ValueError as error:
         return Unreadable(partition, Lane.REALTIME, name, str(error), fields)
     parts, fault = _Parts(), ""
-    spent, queued_ms = 0, int(name.partition("-")[0])
+    spent = lapsed = 0
+    queued_ms = int(name.partition("-")[0])
     try:
         spent = read_spent(fields.get(b"spent", b"0"))
+        lapsed = read_spent(fields.get(b"lapsed", b"0"))
         if b"queued" in fields:
             queued_ms = _moment(fields, "queued")
         _read_parts(fields, parts)
@@ -216,6 +236,7 @@ def read_call(
         queued_ms,
         b"queued" in fields,
         fault,
+        lapsed,
     )
 
 

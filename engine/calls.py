@@ -7,7 +7,8 @@ from typing import TypeVar, cast
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from engine import keys, scripts
-from engine.call import Ask, Call, Reply, read_call
+from engine.call import Ask, Call, Moved, Reply, read_call
+from engine.connection import text
 from engine.entry import Unreadable
 from engine.group import Answer, Group, is_no_group
 from engine.job import Lane
@@ -132,9 +133,23 @@ class Calls(Group[Call]):
         return outcomes
 
     async def hand_back(self, calls: Sequence[Call]) -> None:
-        """Give calls back unpriced, to be delivered to others at once; costs no attempt."""
+        """Give calls back unpriced, to be delivered to others at once; costs no attempt.
+
+        What is suspect stays so, and the clients are told where their calls are now.
+        """
         todo = [
-            scripts.Call(_GIVE_BACK, [call.stream], [keys.GROUP, call.entry_id, call.spent])
+            scripts.Call(
+                _GIVE_BACK,
+                [call.stream, keys.replies(call.partition, call.client)],
+                [
+                    keys.GROUP,
+                    call.entry_id,
+                    call.spent,
+                    call.delivered - 1,
+                    REPLIES_KEPT,
+                    REPLIES_LIVE_MS,
+                ],
+            )
             for call in calls
         ]
         for result in await scripts.run(self.redis, *todo):
@@ -144,17 +159,28 @@ class Calls(Group[Call]):
     async def replies(
         self, partition: int, client: str, after: str, block_ms: int | None, count: int
     ) -> tuple[str, list[Reply]]:
-        """Replies to a client after one, ``0`` for the first; waits for some up to ``block_ms``.
+        """The replies among a client's news, otherwise as ``news``."""
+        after, found = await self.news(partition, client, after, block_ms, count)
+        return after, [reply for reply in found if isinstance(reply, Reply)]
+
+    async def news(
+        self, partition: int, client: str, after: str, block_ms: int | None, count: int
+    ) -> tuple[str, list[Reply | Moved]]:
+        """What a client is told after some news, ``0`` for the first; waits up to ``block_ms``.
 
         Returns the last one's name and what could be read of them.
         """
         answer = await self.redis.xread(
             {keys.replies(partition, client): after}, count=count, block=block_ms
         )
-        found: list[Reply] = []
+        found: list[Reply | Moved] = []
         for _, messages in cast(Answer, answer):
             for entry_id, fields in messages:
                 after = entry_id.decode()
+                if b"moved" in fields:
+                    names = (text(fields.get(name, b"")) for name in (b"moved", b"was", b"entry"))
+                    found.append(Moved(*names))
+                    continue
                 try:
                     found.append(Reply.from_json(fields.get(b"reply", b"")))
                 except ValueError:

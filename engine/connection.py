@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.backoff import NoBackoff
@@ -61,6 +61,25 @@ _DENIED_TO_SCRIPT = re.compile("user executing the script can't|ACL failure in s
 
 SOCKET_TIMEOUT = 5.0
 """Seconds without an answer after which a connection is given up. Blocking reads are shorter."""
+
+
+_send_packed_command = AbstractConnection.send_packed_command
+
+
+async def _send(self: AbstractConnection, *args: Any, **kwargs: Any) -> None:
+    """Send a command; tell a connection that was cut just before by an error that is known."""
+    try:
+        await _send_packed_command(self, *args, **kwargs)
+    except RuntimeError as error:
+        # uvloop's, where asyncio would raise an OSError. redis-py knows only that one: a consumer
+        # would end for it, instead of waiting for its server.
+        if "handler is closed" not in str(error):
+            raise
+        raise ConnectionError(f"the connection was cut: {error}") from error
+
+
+# In place of a subclass, since a client of a cluster takes none.
+AbstractConnection.send_packed_command = _send  # type: ignore[method-assign]
 
 
 class _Credentials(CredentialProvider):

@@ -72,10 +72,12 @@ class Answers:
         self._change.set()
 
     def close(self) -> None:
-        """Withdraw what is under way."""
+        """Withdraw what is under way; there are no more answers than those that have come."""
+        self._ended = True
         for call in self._open.values():
             self._post.give_up(call)
         self._open.clear()
+        self._change.set()
 
     async def some(self) -> list[Numbered]:
         """All answers that are there, at least one; none at the end."""

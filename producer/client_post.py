@@ -15,7 +15,7 @@ from itertools import count
 from time import monotonic
 
 from engine import telemetry
-from engine.call import Ask, Reply
+from engine.call import Ask, Moved, Reply
 from engine.errors import Closed, NotPriced, TimedOut
 from engine.grid import Grid
 from producer.client_result import Answer, answer_of
@@ -46,8 +46,6 @@ class Open:
     """None while it is not known to be queued."""
     looked_at: float = 0.0
     """When it was last known to be queued."""
-    withdrawn: bool = False
-    """Whether nobody wants the answer any more."""
 
     @property
     def deadline(self) -> float:
@@ -110,7 +108,7 @@ class Post:
     def next_to_send(self, most: int) -> list[Open]:
         """The next calls to be sent, without those that nobody waits for any more."""
         calls = [self.to_send.popleft() for _ in range(min(most, len(self.to_send)))]
-        return [call for call in calls if not call.withdrawn]
+        return [call for call in calls if call.name in self.open]
 
     def next_to_withdraw(self, most: int) -> list[str]:
         """The next entries to be deleted."""
@@ -124,13 +122,22 @@ class Post:
     def queued(self, call: Open, entry_id: str, now: float) -> None:
         """Note that the server has a call."""
         call.entry_id, call.looked_at = entry_id, now
-        if call.withdrawn:
+        if call.name not in self.open:
             self._withdraw(call)
 
     def answer(self, reply: Reply) -> None:
         """Pass a reply on to whom it is for, unless he has left or was answered before."""
         if (call := self.open.get(reply.call)) is not None:
             self._end(call, answer_of(reply, (monotonic() - call.began) * 1000))
+
+    def moved(self, news: Moved) -> None:
+        """Note that a consumer has given a call back."""
+        call = self.open.get(news.call)
+        if call is None:
+            self.to_withdraw.append(news.entry_id)
+            self.work.set()
+        elif call.entry_id == news.was:
+            call.entry_id = news.entry_id
 
     def fail(self, call: Open, error: NotPriced) -> None:
         """End a call without an answer of the grid."""
@@ -162,7 +169,6 @@ class Post:
             call.finish(answer)
 
     def _withdraw(self, call: Open) -> None:
-        call.withdrawn = True
         if call.entry_id is not None:
             self.to_withdraw.append(call.entry_id)
             self.work.set()

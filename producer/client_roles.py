@@ -11,6 +11,7 @@ from time import monotonic
 from redis.exceptions import RedisClusterException, RedisError
 
 from engine.backoff import delay
+from engine.call import Moved
 from engine.calls import Busy as Backlog
 from engine.calls import Sent
 from engine.connection import passes
@@ -27,6 +28,9 @@ WAIT_MS = 500
 
 LOOK_EVERY = 1.0
 """Seconds between looks at who serves, and at whether the calls are still there."""
+
+ON_ITS_WAY = 0.05
+"""Seconds in which the news of a call that is no longer in the stream may still be read."""
 
 LOOK_AGAIN = 0.05
 """Seconds between looks while nobody serves."""
@@ -93,8 +97,9 @@ async def read(post: Post) -> None:
     while not post.closed:
         await post.waiting.wait()
         try:
-            post.after, replies = await post.grid.calls.replies(
-                post.partition, post.client, post.after, WAIT_MS, MOST_AT_ONCE
+            after = post.after
+            last, news = await post.grid.calls.news(
+                post.partition, post.client, after, WAIT_MS, MOST_AT_ONCE
             )
         except (RedisError, RedisClusterException) as error:
             await _troubled(post, "read", error, failures)
@@ -102,8 +107,13 @@ async def read(post: Post) -> None:
             continue
         failures = 0
         post.trouble.pop("read", None)
-        for reply in replies:
-            post.answer(reply)
+        if post.after == after:  # else it is to be read from the start
+            post.after = last
+        for each in news:
+            if isinstance(each, Moved):
+                post.moved(each)
+            else:
+                post.answer(each)
 
 
 async def watch(post: Post) -> None:
@@ -166,10 +176,15 @@ async def _send_again(post: Post) -> None:
     if not queued:
         return
     missing = set(await post.grid.calls.missing(post.partition, list(queued)))
+    if missing:
+        await asyncio.sleep(ON_ITS_WAY)
     for entry_id, call in queued.items():
         call.looked_at = now
-        if entry_id in missing and call.name in post.open:
+        if entry_id in missing and call.name in post.open and call.entry_id == entry_id:
             post.send(call)
+            # A server that was failed over may name its answers by a clock that is behind what was
+            # read. What is read twice finds nobody who waits for it.
+            post.after = "0"
 
 
 async def _troubled(post: Post, role: str, error: Exception, failures: int) -> None:

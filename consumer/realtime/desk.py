@@ -72,7 +72,7 @@ class RealtimeDesk:
             self.refuse(call, Outcome.REJECTED, call.fault)
         elif self.late(call):
             self.expire(call)
-        elif call.deliveries > DELIVERIES:
+        elif call.delivered > DELIVERIES:
             # What kills machines must end too.
             reason = f"whoever had it ended without an outcome, {DELIVERIES} times"
             self.refuse(call, Outcome.DEAD, reason)

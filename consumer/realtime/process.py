@@ -28,7 +28,7 @@ async def serve(desk: Desk) -> None:
     """
     settings, calls = desk.settings, desk.grid.calls
     clock = Clock(calls.server_time, calls.partitions)
-    await clock.measure()
+    await desk.drain.cuts_short(clock.measure)
     threads = ThreadPoolExecutor(settings.slots, "realtime")
     send, replies = anyio.create_memory_object_stream[tuple[Call, Reply]](math.inf)
     try:

@@ -31,18 +31,28 @@ async def _price(desk: RealtimeDesk, process: SlotProcess, batch: Sequence[Held]
     """Price calls of one kind, but for those that have waited too long."""
     pricer = batch[0].pricer
     assert pricer is not None
-    bounded = desk.desk.settings.slot_memory is not None
-    together = []
-    for held in batch:
-        if desk.late(held.call):
-            desk.expire(held.call)
-        # One that somebody had before, and did not end, may be what has killed him.
-        elif pricer.releases_gil and held.attempts == 1 and not bounded:
-            together.append(held)
-        else:
-            await _price_in_process(desk, process, held)
+    apart = [held for held in batch if _apart(desk, pricer, held)]
+    together = [held for held in batch if held not in apart and _in_time(desk, held)]
+    # First, lest they wait for what may never end.
     if together:
         await _price_in_thread(desk, pricer, together)
+    for held in apart:
+        if _in_time(desk, held):
+            await _price_in_process(desk, process, held)
+
+
+def _apart(desk: RealtimeDesk, pricer: Pricer, held: Held) -> bool:
+    """Whether a call is priced in a process, which can be killed, and bounded, for it alone."""
+    bounded = desk.desk.settings.slot_memory is not None
+    # One that somebody had before, and did not end, may be what has killed him.
+    return bounded or held.attempts > 1 or not pricer.releases_gil
+
+
+def _in_time(desk: RealtimeDesk, held: Held) -> bool:
+    """Whether its deadline is yet to come; if not, it is answered."""
+    if late := desk.late(held.call):
+        desk.expire(held.call)
+    return not late
 
 
 async def _price_in_thread(desk: RealtimeDesk, pricer: Pricer, batch: Sequence[Held]) -> None:
@@ -58,11 +68,15 @@ async def _price_in_thread(desk: RealtimeDesk, pricer: Pricer, batch: Sequence[H
 
 async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held) -> None:
     """Price one call in a process; it may have killed some, and others with other calls (G5)."""
-    limit = desk.desk.settings.attempts
-    waited = desk.waited_ms(held.call)
+    limit, warm_up = desk.desk.settings.attempts, desk.desk.settings.warm_up
     while True:
-        began = anyio.current_time()
         try:
+            # That may take longer than a caller waits: killed at each deadline, no process would
+            # ever come to answer anybody.
+            await process.begin(held.call.algorithm, warm_up)
+            if not _in_time(desk, held):
+                return
+            waited, began = desk.waited_ms(held.call), anyio.current_time()
             chunk = as_chunk(held.call, held.attempts)
             left = desk.seconds_left(held.call)
             answers = of_chunk(await process.price(held.call.algorithm, chunk, left))

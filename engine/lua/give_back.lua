@@ -1,10 +1,11 @@
 -- Puts a realtime call that is pending back into its stream as it came, to be delivered at once to
--- whoever asks first. It keeps its deadline, and when it was queued first.
--- KEYS: stream
--- ARGV: group, entry, attempts spent
+-- whoever asks first. It keeps its deadline, and when it was queued first; its client is told the
+-- name of the new entry, lest it take the call for lost and send it again.
+-- KEYS: stream, replies
+-- ARGV: group, entry, attempts spent, deliveries lapsed, replies kept, their time to live in ms
 -- Returns 1, or 0 if the entry is no longer pending.
-local stream = KEYS[1]
-local group, entry, spent = unpack(ARGV)
+local stream, replies = KEYS[1], KEYS[2]
+local group, entry, spent, lapsed, bound, time_to_live = unpack(ARGV)
 
 if #redis.call('XPENDING', stream, group, entry, entry, 1) == 0 then
   return 0
@@ -17,15 +18,21 @@ redis.call('XDEL', stream, entry)
 if #found == 0 then
   return 0
 end
-local fields, queued = {}, string.match(entry, '^%d+')
+local given = {queued = string.match(entry, '^%d+')}
 for i = 1, #found[1][2], 2 do
-  local name, value = found[1][2][i], found[1][2][i + 1]
-  if name == 'queued' then
-    queued = value
-  elseif name ~= 'spent' then
+  given[found[1][2][i]] = found[1][2][i + 1]
+end
+-- By name: somebody may have put more fields there than a script can pass on.
+local fields = {'spent', spent, 'lapsed', lapsed}
+for _, name in ipairs({'queued', 'call', 'client', 'trade', 'request', 'deadline', 'traceparent'}) do
+  if given[name] then
     fields[#fields + 1] = name
-    fields[#fields + 1] = value
+    fields[#fields + 1] = given[name]
   end
 end
-redis.call('XADD', stream, '*', 'spent', spent, 'queued', queued, unpack(fields))
+local moved = redis.call('XADD', stream, '*', unpack(fields))
+-- Not call: the call is where it belongs, whatever somebody has put under the client's key.
+redis.pcall('XADD', replies, 'MAXLEN', '~', bound, '*', 'moved', given.call, 'was', entry,
+  'entry', moved)
+redis.pcall('PEXPIRE', replies, time_to_live)
 return 1

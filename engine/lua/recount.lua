@@ -21,7 +21,11 @@ redis.call('HSET', counts, 'submitted', submitted, 'priced', ARGV[3], 'rejected'
   'dead', ARGV[5], 'expired', ARGV[6])
 for i = 8, 7 + lacking, 2 do
   local ids = redis.call('HGET', manifest, ARGV[i])
-  redis.call('HSET', manifest, ARGV[i], ids and ids .. ',' .. ARGV[i + 1] or ARGV[i + 1])
+  local new = ARGV[i + 1]
+  -- A client repeats a call whose answer was lost: then they stand there, at the end.
+  if string.sub(',' .. (ids or ''), -#new - 1) ~= ',' .. new then
+    redis.call('HSET', manifest, ARGV[i], ids and ids .. ',' .. new or new)
+  end
 end
 redis.call('EXPIREAT', manifest, expires_at)
 for i = 8 + lacking, #ARGV do

@@ -25,7 +25,15 @@ for _, entry in ipairs(entries) do
   redis.call('XDEL', held, entry[1])
   -- The others were cancelled or queued anew since.
   if fields.epoch == epoch then
-    redis.call('XADD', stream, '*', unpack(entry[2]))
+    -- By name: somebody may have put more fields there than a script can pass on.
+    local moved = {}
+    for _, name in ipairs({'job', 'epoch', 'ids', 'spent', 'lapsed'}) do
+      if fields[name] then
+        moved[#moved + 1] = name
+        moved[#moved + 1] = fields[name]
+      end
+    end
+    redis.call('XADD', stream, '*', unpack(moved))
   end
 end
 local left = redis.call('XLEN', held)

@@ -95,9 +95,11 @@ def _column(name: str, values: Any, count: int) -> NDArray[np.float64]:
 
 def _values(name: str, column: NDArray[np.float64]) -> Sequence[float]:
     values: list[float] = column.tolist()
-    if name == "paths":
-        return [int(value) if math.isfinite(value) else value for value in values]
-    return values
+    if name != "paths":
+        return values
+    if (np.abs(column) >= 2.0**63)[np.isfinite(column)].any():
+        raise ValueError("the pricer returned paths that no whole number of 64 bits can be")
+    return [int(value) if math.isfinite(value) else value for value in values]
 
 
 def _reasons(values: Any, ids: Sequence[int]) -> Reasons:

@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from engine import keys
-from engine.call import Ask, Call, Reply, encode_request
+from engine.call import Ask, Call, Moved, Reply, encode_request
 from engine.calls import MOST_AT_ONCE, REPLIES_LIVE_MS, Busy, Sent
 from engine.connection import Address
 from engine.grid import Grid, open_grid
@@ -183,6 +183,48 @@ async def test_handing_back_happens_once_and_keeps_what_it_was(grid: Grid) -> No
     assert await answer(grid, call, again, last) == [0, 0, 1]
     await grid.calls.hand_back([last])
     assert await raw(grid).xlen(STREAM) == 0
+
+
+async def test_a_client_is_told_where_a_call_is_that_was_handed_back(grid: Grid) -> None:
+    """So that it neither sends it again nor withdraws it in vain; not even a damaged address
+    keeps the call from those who may price it."""
+    await send(grid, ask("c1"))
+    [call] = await take(grid)
+    await grid.calls.hand_back([call])
+    [(entry, _)] = await raw(grid).xrange(STREAM)
+    last, news = await grid.calls.news(0, "desk", "0", None, 10)
+    assert news == [Moved("c1", call.entry_id, entry.decode())]
+    assert 0 < await raw(grid).pttl(REPLIES) <= REPLIES_LIVE_MS
+    [again] = await take(grid, "b")
+    await answer(grid, again)
+    assert await replies(grid) == await replies(grid, after=last) == ["c1"]
+    await raw(grid).set(REPLIES, "x")
+    await send(grid, ask("c2"))
+    await grid.calls.hand_back(await take(grid))
+    assert [each.call for each in await take(grid)] == ["c2"]
+
+
+async def test_a_suspect_that_is_handed_back_stays_so(grid: Grid) -> None:
+    """G5: at no attempt, and for those who take it after the next one too."""
+    await send(grid, ask("c1"))
+    await take(grid)
+    _, found = await grid.calls.reclaim("b", 0, Lane.REALTIME, 0, "0-0", 10)
+    [call] = [each for each in found if isinstance(each, Call)]
+    for _ in range(2):
+        await grid.calls.hand_back([call])
+        [call] = await take(grid)
+        assert (call.deliveries, call.lapsed, call.spent, call.attempts) == (1, 1, 0, 2)
+
+
+async def test_a_call_with_thousands_of_fields_can_be_handed_back(grid: Grid) -> None:
+    """G10: more than a script can pass on in one go."""
+    await send(grid, ask("c1"))
+    [(_, fields)] = await raw(grid).xrange(STREAM)
+    more = {f"field-{n}": "x" for n in range(5_000)}
+    await raw(grid).xadd(STREAM, {**fields, **more})
+    calls = await take(grid)
+    await grid.calls.hand_back(calls)
+    assert [call.fault for call in await take(grid)] == ["", ""]
 
 
 async def test_a_lapsed_call_is_taken_over_and_answered_once(grid: Grid) -> None:

@@ -120,7 +120,7 @@ def test_in_a_mixed_book_each_product_is_priced_by_its_own() -> None:
     assert list(records[0]) == ["id", "pv", "delta", "vega", "attempts", "ms", "outcome"]
     told = reasons(price(pvonly, chunk("0-4", blocks)))
     assert told[0] == "product is 'european': must be warrant for this algorithm"
-    assert told[1] == "vol_of_vol is missing: must be a number of at least 0"
+    assert told[1] == "vol_of_vol is missing: must be a number of at least 0 and at most 1000000"
     # Whose schema is his own takes what has these fields.
     assert reasons(price(pricers.plain, chunk("0-4", blocks))) == {
         3: "spot is missing: must be a number above 0"

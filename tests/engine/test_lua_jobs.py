@@ -192,3 +192,15 @@ async def test_a_full_server_refuses_chunks_whole_and_lets_one_cancel(
         assert await grid.jobs.standings(JOB) == [Standing(1, 3)]
         assert await grid.jobs.fence(JOB, 0, "cancel") == Standing(2, 3, cancelled=True)
         assert await grid.streams.sweep(JOB, 0) == 2
+
+
+async def test_an_entry_with_thousands_of_fields_can_be_released(begun: Grid) -> None:
+    """G10: more than a script can pass on in one go."""
+    follower = replace(JOB, name="after", after=JOB.name)
+    await begun.jobs.create(follower)
+    await begun.streams.enqueue(follower, CHUNKS, "me")
+    more: Any = {f"field-{n}": "x" for n in range(5_000)}
+    fields: Any = {"job": "after", "epoch": 1, "ids": "5"}
+    await begun.redis.xadd(keys.held(0, "after"), {**fields, **more})
+    await begun.streams.release(follower, 0)
+    assert [entry.ids for entry in await take(begun)] == ["0-1", "2", "5"]

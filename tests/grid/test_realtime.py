@@ -194,6 +194,42 @@ def test_a_call_is_left_to_those_who_have_its_pricer(field: Field, tmp_path: Pat
     assert time.monotonic() - began < TIME_TO_LIVE / 4
 
 
+def test_impatient_callers_wear_no_process_out(field: Field) -> None:
+    """G9: a process that begins too late for one call is there for the next."""
+    field.serve(*REALTIME, "--slots", "1")
+    caller = Caller(field)
+    # Python itself takes longer to begin.
+    [first] = caller.send([{"id": 1, "spot": 1}], "tests.pricers:gil", deadline=0.02)
+    assert caller.answered()[first].record["outcome"] == "expired"
+    for _ in range(50):
+        [name] = caller.send([{"id": 1, "spot": 1}], "tests.pricers:gil", deadline=0.02)
+        if caller.answered()[name].record["outcome"] == "priced":
+            return
+    raise AssertionError("no call was answered in time")
+
+
+def test_nobody_waits_for_what_may_be_deadly(field: Field) -> None:
+    """G5: a call that was taken together with one that somebody had before, and never ends."""
+    field.serve(*REALTIME, "--slots", "1")
+    caller, hanging = Caller(field), "tests.vices:hanging"
+    asked = {"options": {"ids": [999]}}
+    for _ in range(2):  # The second time its pace is known.
+        caller.price([{"id": n, "spot": 1} for n in range(200)], hanging, **asked)
+    suspect, good = caller.asks(
+        [{"id": 999, "spot": 1}, {"id": 1, "spot": 1}], hanging, deadline=5.0, **asked
+    )
+    deadline = field.run(lambda grid: grid.calls.server_time(0)) * 1000 + 5_000
+    with redis.Redis.from_url(field.url) as client, client.pipeline() as both:
+        for ask, spent in ((suspect, "1"), (good, "0")):
+            fields = {"call": ask.call, "client": ask.client, "trade": ask.trade}
+            more = {"request": ask.request, "deadline": str(int(deadline)), "spent": spent}
+            both.xadd(keys.stream(0, Lane.REALTIME), {**fields, **more})
+        both.execute()
+    eventually(lambda: good.call in {reply.call for reply in caller.replies()}, 3, "a price")
+    outcomes = {name: reply.record["outcome"] for name, reply in caller.answered().items()}
+    assert (outcomes[suspect.call], outcomes[good.call]) == ("expired", "priced")
+
+
 def test_hostile_bytes_are_answered_or_put_aside(field: Field) -> None:
     """G10: and nobody else's call suffers."""
     [consumer] = field.serve(*REALTIME)

@@ -112,6 +112,20 @@ def test_it_leaves_a_full_server_at_once_with_all_handed_back(
         assert {record["attempts"] for record in field.records(job)} == {1}
 
 
+def test_it_leaves_a_full_server_on_which_it_cannot_begin(
+    fresh_server: FreshServer, tmp_path: Path
+) -> None:
+    """G7: its streams cannot be made; it need not be told twice."""
+    server = fresh_server()
+    with field_at(server.url, tmp_path) as field, redis.Redis.from_url(server.url) as client:
+        field.living()  # The grid is there.
+        client.config_set("maxmemory", "1")
+        consumer = field.start()
+        waiting = "waiting for the server"
+        eventually(lambda: consumer.events(waiting), 20, "a consumer that cannot begin")
+        assert consumer.end() == 0
+
+
 def test_a_stream_that_is_something_else_ends_it_with_one_line(field: Field) -> None:
     """G10: a clear error."""
     field.fill(10)

@@ -137,6 +137,15 @@ async def test_leaving_early_withdraws_the_rest(redis_url: str, grid: Grid) -> N
     assert await left_behind(grid) == []
 
 
+async def test_whoever_reads_on_after_leaving_is_at_the_end(redis_url: str, grid: Grid) -> None:
+    async with responding(redis_url), connect(redis_url) as client:
+        async with client.price_all(trades(1_000), at_once=10) as answers:
+            await anext(answers)
+        with anyio.fail_after(10):
+            assert len([pair async for pair in answers]) < 10
+    assert await left_behind(grid) == []
+
+
 async def test_it_ends_with_no_trades(redis_url: str, grid: Grid) -> None:
     async with connect(redis_url) as client, client.price_all([]) as answers:
         assert [pair async for pair in answers] == []

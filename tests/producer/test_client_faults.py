@@ -38,6 +38,13 @@ async def sent(client: Client, count: int) -> None:
     )
 
 
+async def queued(grid: Grid, count: int) -> None:
+    """Wait until so many calls are queued or in hand."""
+    with anyio.fail_after(SOON):
+        while (await grid.calls.backlog([Lane.REALTIME]))[Lane.REALTIME] != count:  # noqa: ASYNC110 - nobody sets an event
+            await anyio.sleep(0.002)
+
+
 async def test_calls_outlast_a_restart_of_the_server(
     fresh_server: FreshServer, tmp_path: Path
 ) -> None:
@@ -77,6 +84,53 @@ async def test_calls_that_the_server_has_lost_are_sent_again(
         async with responding(redis_url):
             results = await asyncio.gather(*calls)
     assert [result.id for result in results] == list(range(100))
+
+
+async def test_what_is_handed_back_is_not_sent_again(
+    redis_url: str, grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one who leaves: it is in the stream under another name, by which it can be withdrawn."""
+    monkeypatch.setattr(client_roles, "LOOK_EVERY", 0.02)
+    await grid.calls.ensure_groups([Lane.REALTIME])
+    await present(grid)
+    looks = 0
+    look = client_roles._send_again
+
+    async def counted(post: Post) -> None:
+        nonlocal looks
+        await look(post)
+        looks += 1
+
+    monkeypatch.setattr(client_roles, "_send_again", counted)
+    async with connect(redis_url) as client:
+        calls = [asyncio.create_task(client.price({"id": n}, deadline=30)) for n in range(20)]
+        await sent(client, 20)
+        await grid.calls.hand_back(await take(grid))
+        seen = looks
+        await until(lambda: looks > seen + 3)
+        assert (await grid.calls.backlog([Lane.REALTIME]))[Lane.REALTIME] == 20
+        calls[0].cancel()
+        await queued(grid, 19)
+        again = await take(grid)
+        calls[1].cancel()
+        await asyncio.wait(calls[:2])
+        # What nobody waits for any more is not left to be priced.
+        await grid.calls.hand_back(again)
+        await queued(grid, 18)
+        await grid.calls.answer([(call, priced(call)) for call in await take(grid)])
+        assert [result.id for result in await asyncio.gather(*calls[2:])] == list(range(2, 20))
+
+
+async def test_a_server_whose_clock_is_behind_is_heard(
+    redis_url: str, grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that took over without the replies: it names its own by its clock."""
+    monkeypatch.setattr(client_roles, "LOOK_EVERY", 0.05)
+    async with responding(redis_url), connect(redis_url) as client:
+        assert (await client.price({"id": 1})).id == 1
+        milliseconds, _, _ = client._post.after.partition("-")
+        client._post.after = f"{int(milliseconds) + 3_600_000}-0"
+        assert (await client.price({"id": 2}, deadline=10)).id == 2
 
 
 async def test_a_server_that_hangs_keeps_nobody_beyond_his_deadline(

@@ -246,3 +246,17 @@ def test_every_trade_of_a_block_is_counted_or_unfinished(
         assert {r["id"] for r in decode_records(block.kept)} == set(stay)
     else:
         assert stay == ended
+
+
+async def test_a_call_repeated_because_its_answer_was_lost_writes_nothing_twice(
+    grid: Grid,
+) -> None:
+    """G4: the client repeats it by itself when its connection was cut."""
+    job = await finished(grid)
+    [standing, *_] = await grid.jobs.standings(job)
+    await lose(grid, "manifest", [0])
+    for lacking in ([40, 41], [43]):
+        truth = Truth(lacking={0: np.array(lacking)})
+        for _ in range(2):
+            assert await recount(grid, job, 0, standing, truth) is not None
+    assert (await grid.jobs.manifest(job))[0].tolist() == [40, 41, 43]

@@ -52,6 +52,7 @@ def test_any_other_name_is_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("figures", "words"),
     [
+        ({"pv": [1.0, 1.0], "paths": [1e20, 5]}, "paths that no whole number of 64 bits can be"),
         (None, "the pricer returned NoneType: must be a mapping of figures"),
         (3.0, "the pricer returned float: must be a mapping"),
         ([("pv", [1.0])], "the pricer returned list"),
