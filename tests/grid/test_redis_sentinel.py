@@ -29,7 +29,9 @@ class Watched:
         self.server = self._start(folder / "server", stack, *at_once)
         of_first = ("--port", str(self.second), "--replicaof", f"127.0.0.1 {self.first}")
         self._start(folder / "replica", stack, *of_first)
+        self.primary: Any = redis.Redis(port=self.first)
         self.replica = redis.Redis(port=self.second)
+        stack.callback(self.primary.close)
         stack.callback(self.replica.close)
         eventually(lambda: answers(self._in_step), what="a replica in step")
         config = folder / "sentinel.conf"
@@ -82,6 +84,8 @@ def test_the_replica_takes_over(watched: Watched, field: Field) -> None:
     [consumer] = field.serve("--slots", "1", "--lease", "0.6")
     job = field.submit(synthetic("night", 1.0, chunk=10))
     eventually(lambda: field.ended(job) > 300, 30, "a job in full swing")
+    # The job itself must have come over: resuming what a server has lost is another test's.
+    assert watched.primary.wait(1, 10_000) == 1
     watched.server.kill()
     eventually(watched.has_taken_over, 30, "a failover")
     counts = field.done(job, 60).counts
