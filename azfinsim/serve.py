@@ -54,7 +54,11 @@ def serve(port: int, directory: Path | None, partitions: int | None, as_json: bo
             if partitions is not None:
                 run_async(_make_grid, Address.parse(server.url).with_partitions(partitions))
             _announce(server, as_json=as_json)
-            server.wait()
+            try:
+                server.wait()
+            except _StopAsked:
+                _say("Stopping; again to end it at once.")
+                raise
             raise ServerError(f"the server ended by itself; {server.last_words()}")
     except _StopAsked:
         _say("Stopped." if directory is None else f"Stopped; the data is kept in {directory}.")

@@ -174,6 +174,9 @@ def test_a_second_signal_ends_it_at_once(serve: Serve) -> None:
     server = psutil.Process(about["pid"])
     server.suspend()  # so that it cannot stop in good order
     process.terminate()
+    # Two that come at the same moment would count as one.
+    assert process.stderr is not None
+    assert any("Stopping" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     assert process.wait(5) == 0  # a frozen server is given 10 seconds
     server.resume()
