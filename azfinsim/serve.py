@@ -5,7 +5,7 @@ What may live here: the command and what it tells its user. The server itself is
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -50,16 +50,13 @@ def serve(port: int, directory: Path | None, partitions: int | None, as_json: bo
     """
     settings = ServerSettings(port=port, directory=directory)
     try:
-        with _signals_raise(), EmbeddedServer(settings) as server:
+        with _signals(_raise), EmbeddedServer(settings) as server:
             if partitions is not None:
                 run_async(_make_grid, Address.parse(server.url).with_partitions(partitions))
             _announce(server, as_json=as_json)
-            try:
-                server.wait()
-            except _StopAsked:
-                _say("Stopping; again to end it at once.")
-                raise
-            raise ServerError(f"the server ended by itself; {server.last_words()}")
+            _wait(server)
+            _say("Stopping; again to end it at once.")
+            raise _StopAsked
     except _StopAsked:
         _say("Stopped." if directory is None else f"Stopped; the data is kept in {directory}.")
     except PortTaken as error:
@@ -91,14 +88,24 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def _wait(server: EmbeddedServer) -> None:
+    """Wait for SIGINT or SIGTERM; raises ServerError if the server ends before."""
+    asked: list[int] = []
+    # Noted, not raised: raised inside of the wait, it could leave a lock of Popen's taken for ever.
+    with _signals(lambda number, _: asked.append(number)):
+        while not asked:
+            if server.wait(0.1):
+                raise ServerError(f"the server ended by itself; {server.last_words()}")
+
+
 @contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise _StopAsked.
+def _signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Have SIGINT and SIGTERM handled so.
 
     A second one, while the server is stopping, ends this process at once; the leash does the rest.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, _raise) for number in numbers}
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
