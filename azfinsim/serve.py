@@ -109,8 +109,8 @@ def _signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _raise(_number: int, _frame: FrameType | None) -> NoReturn:
