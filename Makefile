@@ -48,12 +48,15 @@ bench: .venv/.dev  ## the numbers of the README, beside a peer
 soak: .venv/.dev  ## random faults for an hour, or as long as SOAK_SECONDS says, and an audit
 	$(BIN)/python -m pytest -m soak --timeout 0 -s $(ARGS)
 
+# The largest first: the others hold to what it chose, so that one environment takes all three.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes \
+	--no-emit-index-url --group build
+
 lock: .venv/.dev  ## bring the lock files up to date with pyproject.toml
 	$(PIP) install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes \
-		--no-emit-index-url --group build -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes \
-		--no-emit-index-url --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --group dev --all-extras -o requirements-dev.lock
+	$(COMPILE) --extra loadtest -c requirements-dev.lock -o requirements.lock
+	$(COMPILE) --extra azure -c requirements-dev.lock -o requirements-azure.lock
 
 clean:  ## remove what the other targets have made
 	rm -rf .venv azfinsim-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
