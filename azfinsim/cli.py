@@ -17,6 +17,7 @@ from engine.edge import LazyGroup
         "price": "producer.price_commands:price",
         "dead": "producer.dead_commands:dead",
         "consume": "consumer.commands:consume",
+        "loadtest": "loadtest.commands:loadtest",
         "infra": "infra.commands:infra",
     },
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
