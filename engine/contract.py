@@ -5,9 +5,9 @@ def test_my_pricer():
     assert records[0]["pv"] == pytest.approx(0.1)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from engine.chunk import Chunk, price_chunk
 from engine.codec import decode_records, encode_block
 from engine.ids import Ids
 from engine.outcome import Outcome
-from engine.pricing.pricer import Pricer, Request
+from engine.pricing.pricer import Divisible, Pricer, Request
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Record = dict[str, Any]
 """What became of a trade: its ID, its outcome, and its figures or the reason that it has none."""
@@ -31,7 +34,8 @@ def assert_pricer(
 
     A trade without an ``id`` gets its place in the list for one. Raises AssertionError if no trade
     is priced, or if a record is not the same to the last bit when all are priced again, each alone,
-    and, by a pricer that releases the GIL, on several threads at once.
+    and, by a pricer that releases the GIL, on several threads at once; by one that can be divided,
+    also with its pieces done from the last to the first.
     """
     ids = [trade.get("id", at) for at, trade in enumerate(trades)]
     book = from_rows(trades, ids)
@@ -52,7 +56,15 @@ def assert_pricer(
         with ThreadPoolExecutor(THREADS) as threads:
             beside = list(threads.map(alone, range(len(whole))))
         _compare(records, beside, "while others were on other threads")
+    if isinstance(pricer, Divisible):
+        divided = _priced(pricer.divided(_backwards), book, whole, request)
+        _compare(records, divided, "in pieces, in another order")
     return records
+
+
+def _backwards(function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]:
+    """The builtin ``map``, from the last item to the first."""
+    return reversed([function(item) for item in reversed(list(items))])
 
 
 def _priced(pricer: Pricer, book: Trades, ids: Ids, request: Request) -> list[Record]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from consumer.realtime.at_once import AtOnce
 from consumer.realtime.desk import RealtimeDesk
 from consumer.realtime.holdings import Held
 from consumer.realtime.price import Answers, as_chunk, of_chunk, price_calls
@@ -13,7 +14,7 @@ from consumer.slots import own_process
 from engine import telemetry
 from engine.job import Lane
 from engine.outcome import Outcome
-from engine.pricing.pricer import Pricer
+from engine.pricing.pricer import Divisible, Pricer
 
 
 async def run(desk: RealtimeDesk) -> None:
@@ -61,9 +62,17 @@ async def _price_in_thread(desk: RealtimeDesk, pricer: Pricer, batch: Sequence[H
     began = anyio.current_time()
     # Abandoned rather than waited for when the time to leave has come: no one can stop a thread.
     answers = await asyncio.get_running_loop().run_in_executor(
-        desk.threads, price_calls, pricer, calls, 1
+        desk.threads, price_calls, _divided(desk, pricer), calls, 1
     )
     _finish(desk, batch, waited, answers, anyio.current_time() - began)
+
+
+def _divided(desk: RealtimeDesk, pricer: Pricer) -> Pricer:
+    """The pricer, with the help of slots that have nothing to do, if it can be helped."""
+    others = desk.desk.settings.slots - 1
+    if others and isinstance(pricer, Divisible):
+        return pricer.divided(AtOnce(desk.threads, others))
+    return pricer
 
 
 async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held) -> None:

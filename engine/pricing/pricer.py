@@ -4,15 +4,18 @@ A pricer takes a batch of trades by column and returns its figures by column. It
 between calls, measures no time and speaks to no server, so it can be tested, and replaced, alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.trade import Columns, Schema
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Figures = Mapping[str, NDArray[Any]]
 """Figure name -> array of shape (trades,), in the order of the batch; NaN where it has no value.
@@ -61,6 +64,13 @@ class Request:
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
 
 
+class Map(Protocol):
+    """The builtin ``map``, or what does the same with several calls at once."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]:
+        """The function's result for each item, in their order."""
+
+
 class Pricer(Protocol):
     """Prices trades; see ``engine.pricing.registry`` for how a job finds one by name.
 
@@ -87,3 +97,12 @@ class Pricer(Protocol):
 
         If it raises, its trades are priced one by one, and those that raise alone are rejected.
         """
+
+
+@runtime_checkable
+class Divisible(Pricer, Protocol):
+    """A pricer that divides what it does: on a consumer with free slots a realtime trade takes
+    them all, and so much less time."""
+
+    def divided(self, run: Map) -> Pricer:
+        """The same pricer, to the last bit, that does its pieces by ``run``."""

@@ -21,6 +21,28 @@ def no_sums(trades: int, figures: int) -> NDArray[np.float64]:
     return np.zeros((trades, figures, HALVES, HALF))
 
 
+def add_sums(sums: NDArray[np.float64], others: NDArray[np.float64]) -> None:
+    """Add the sums over other paths of the same trades, which have shifts of their own.
+
+    Both have shape (..., 8). Each element is worked out alone, by operations that IEEE 754 defines.
+    """
+    number = others[..., NUMBER]
+    # What was summed from another shift, by how much that lies above ours.
+    d = others[..., SHIFT_D] - sums[..., SHIFT_D]
+    c = others[..., SHIFT_C] - sums[..., SHIFT_C]
+    sum_d, sum_c = others[..., SUM_D], others[..., SUM_C]
+    moved = np.empty_like(others)
+    moved[..., NUMBER] = number
+    moved[..., SHIFT_D] = moved[..., SHIFT_C] = 0.0
+    moved[..., SUM_D] = sum_d + number * d
+    moved[..., SUM_C] = sum_c + number * c
+    moved[..., SUM_DD] = others[..., SUM_DD] + d * (2.0 * sum_d + number * d)
+    moved[..., SUM_CC] = others[..., SUM_CC] + c * (2.0 * sum_c + number * c)
+    moved[..., SUM_DC] = others[..., SUM_DC] + (d * sum_c + c * (sum_d + number * d))
+    first = sums[..., NUMBER, None] == 0.0
+    sums[...] = np.where(first, others, np.where(number[..., None] == 0.0, sums, sums + moved))
+
+
 @inlined
 def add_path(sums: NDArray[np.float64], place: int, value: float, control: float) -> None:
     """Add a path to the sums of a half that stand from ``place`` on, in a flat array."""

@@ -17,7 +17,7 @@ left are some 1e-8 of the price, by which normals of single precision miss.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from engine.pricing.estimate import FIRST_LOOK, SECOND_LOOK
 from engine.pricing.greeks import add_greeks
 from engine.pricing.kernel import add_values
-from engine.pricing.pricer import Batch, Figures, Request
+from engine.pricing.pricer import Batch, Figures, Map, Request
 from engine.pricing.simulate import Kernel, Trades, simulate
 from engine.trade import WARRANT, Schema
 
@@ -54,8 +54,9 @@ Integers = NDArray[np.int64]
 class PvOnly:
     """Prices the PV alone."""
 
-    version: str = "2"
+    version: str = "3"
     releases_gil: bool = True
+    run: Map = field(default=map, repr=False, compare=False)
     schema: ClassVar[Schema] = WARRANT
 
     def price(self, batch: Batch, request: Request) -> Figures:
@@ -69,8 +70,12 @@ class PvOnly:
         than one path, and for an accuracy that is not a finite number above 0. A trade whose
         amounts are too large for a float64 has a reason instead.
         """
-        estimates, errors, paths = _simulate(add_values, 1, batch, request, FIRST_LOOK)
+        estimates, errors, paths = _simulate(add_values, 1, batch, request, FIRST_LOOK, self.run)
         return _figures(("pv",), (_amounts(batch),), estimates, errors, paths)
+
+    def divided(self, run: Map) -> "PvOnly":
+        """The same, that simulates the pieces of a batch by ``run``."""
+        return replace(self, run=run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,9 @@ class DeltaVega:
     On as many paths, its PV is that of ``PvOnly`` to the last bit.
     """
 
-    version: str = "2"
+    version: str = "3"
     releases_gil: bool = True
+    run: Map = field(default=map, repr=False, compare=False)
     schema: ClassVar[Schema] = WARRANT
 
     def price(self, batch: Batch, request: Request) -> Figures:
@@ -94,13 +100,17 @@ class DeltaVega:
         are: ``"unit"``, which is the default, or ``"basis_point"``, a 10,000th of it. Raises
         ValueError for any other.
         """
-        estimates, errors, paths = _simulate(add_greeks, 3, batch, request, SECOND_LOOK)
+        estimates, errors, paths = _simulate(add_greeks, 3, batch, request, SECOND_LOOK, self.run)
         amounts = _amounts(batch)
         with np.errstate(over="ignore"):
             # x = log(spot / strike), so that d/dspot is d/dx over spot.
             by_spot = amounts / batch.terms["spot"]
         units = amounts, by_spot * _greeks_unit(request), amounts * _greeks_unit(request)
         return _figures(_GREEKS, units, estimates, errors, paths)
+
+    def divided(self, run: Map) -> "DeltaVega":
+        """The same, that simulates the pieces of a batch by ``run``."""
+        return replace(self, run=run)
 
 
 def trades_of(batch: Batch, request: Request) -> Trades:
@@ -115,10 +125,10 @@ def trades_of(batch: Batch, request: Request) -> Trades:
 
 
 def _simulate(
-    kernel: Kernel, figures: int, batch: Batch, request: Request, first_look: int
+    kernel: Kernel, figures: int, batch: Batch, request: Request, first_look: int, run: Map
 ) -> tuple[Floats, Floats, Integers]:
     trades = trades_of(batch, request)
-    return simulate(kernel, figures, trades, _accuracy(request), first_look)
+    return simulate(kernel, figures, trades, _accuracy(request), first_look, run)
 
 
 def _accuracy(request: Request) -> float | None:

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -13,8 +15,12 @@ from llvmlite import binding  # type: ignore[import-untyped]  # It ships no type
 
 from engine.pricing import jit
 from engine.pricing.pricer import Batch, Figures, Request
-from engine.pricing.warrant import deltavega, pvonly
+from engine.pricing.simulate import PIECE
+from engine.pricing.warrant import DeltaVega, PvOnly, deltavega, pvonly
 from tests.engine.pricing.reference import Terms, batch_of
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 TRADES: list[Terms] = [
     {"paths": 300},
@@ -75,6 +81,25 @@ def test_of_paths_run_at_once_or_in_several_looks() -> None:
         assert bits(at_once) == bits({name: column[n : n + 1] for name, column in looked.items()})
 
 
+@pytest.mark.parametrize("pricer", [pvonly, deltavega], ids=["pvonly", "deltavega"])
+@pytest.mark.parametrize("accuracy", [None, 1e-4])
+def test_of_pieces_run_at_once_in_any_order(
+    pricer: PvOnly | DeltaVega, accuracy: float | None
+) -> None:
+    request = Request(seed=99, paths=3 * PIECE + 77, accuracy=accuracy)
+    whole = bits(pricer.price(BATCH, request))
+
+    def backwards(function: Callable[[T], R], items: Iterable[T], /) -> list[R]:
+        asked.append(given := list(items))
+        return [function(item) for item in reversed(given)][::-1]
+
+    asked: list[list[Any]] = []
+    assert bits(pricer.divided(backwards).price(BATCH, request)) == whole
+    assert max(map(len, asked)) > 1
+    with ThreadPoolExecutor(4) as threads:
+        assert bits(pricer.divided(threads.map).price(BATCH, request)) == whole
+
+
 def test_of_columns_that_are_read_only() -> None:
     for column in BATCH.terms.values():
         column.setflags(write=False)
@@ -128,7 +153,8 @@ def test_are_those_of_this_version() -> None:
 
 PROGRAM = """
 import sys
-from engine.pricing.warrant import deltavega, pvonly
+from engine.pricing.simulate import PIECE
+from engine.pricing.warrant import DeltaVega, PvOnly, deltavega, pvonly
 from tests.engine.pricing.test_bits import BATCH, REQUEST, TO_ACCURACY, bits
 for request in (REQUEST, TO_ACCURACY):
     sys.stdout.write(bits(deltavega.price(BATCH, request)).hex())

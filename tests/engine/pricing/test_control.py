@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from engine.pricing import control
 from engine.pricing.greeks import add_greeks
 from engine.pricing.pricer import Request
-from engine.pricing.simulate import add_paths
-from engine.pricing.sums import no_sums
+from engine.pricing.simulate import Tally, add_paths
 from engine.pricing.warrant import deltavega, trades_of
 from tests.engine.pricing.reference import (
     TYPICAL,
@@ -123,10 +122,9 @@ WILD_TRADES: list[Terms] = [
 def wild_sums() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums and expectations of 30,000 paths."""
     trades = trades_of(batch_of(*WILD_TRADES), Request(seed=5, paths=30_000))
-    rows = np.arange(len(WILD_TRADES))
-    sums, expected = no_sums(rows.size, 3), np.zeros((rows.size, 3))
-    add_paths(add_greeks, trades, rows, 0 * rows, trades.paths, sums, expected)
-    return sums, expected
+    tally = Tally.empty(len(WILD_TRADES), 3)
+    add_paths(add_greeks, trades, 0 * trades.paths, trades.paths, tally)
+    return tally.sums, tally.expected
 
 
 def test_its_mean_is_its_expectation_however_random_volatility_is(
@@ -154,9 +152,9 @@ def test_it_makes_no_error_larger(
 @pytest.mark.parametrize(("spot", "factor"), [(0.825, 10), (0.88, 30), (0.95, 300)])
 def test_errors_of_a_typical_trade_are_smaller_by(spot: float, factor: float) -> None:
     trades = trades_of(batch_of({"spot": spot}), Request(paths=4000))
-    sums, expected, row = no_sums(1, 3), np.zeros((1, 3)), np.array([0])
-    add_paths(add_greeks, trades, row, row, trades.paths, sums, expected)
-    plain = plain_errors(sums)[0, 0]
+    tally = Tally.empty(1, 3)
+    add_paths(add_greeks, trades, np.array([0]), trades.paths, tally)
+    plain = plain_errors(tally.sums)[0, 0]
     amount = TYPICAL["warrants"] * TYPICAL["notional"] / TYPICAL["strike"] * 1.000799081
     with_control = deltavega.price(batch_of({"spot": spot}), Request(paths=4000))["se"][0] / amount
     assert plain / with_control > factor
@@ -187,9 +185,9 @@ def test_its_vega_is_next_to_that_of_the_warrant() -> None:
     # mean: so a sample that sees none of them, as most do far from the barrier, is not wrong.
     terms = {"spot": 0.84, "vol_of_vol": 0.0}
     trades = trades_of(batch_of(terms), Request(paths=1))
-    sums, expected, row = no_sums(1, 3), np.zeros((1, 3)), np.array([0])
-    add_paths(add_greeks, trades, row, row, trades.paths, sums, expected)
+    tally = Tally.empty(1, 3)
+    add_paths(add_greeks, trades, np.array([0]), trades.paths, tally)
     amount = TYPICAL["warrants"] * TYPICAL["notional"] / TYPICAL["strike"] * 1.000799081
     exact = deltavega.price(batch_of(terms), Request(paths=200_000))
-    assert abs(expected[0, 2] * amount / exact["vega"][0] - 1) < 0.02
+    assert abs(tally.expected[0, 2] * amount / exact["vega"][0] - 1) < 0.02
     assert exact["vega_se"][0] < 0.006 * abs(exact["vega"][0])

@@ -14,8 +14,7 @@ from engine.pricing.figures import by_trade
 from engine.pricing.kernel import add_values
 from engine.pricing.pricer import Figures, Pricer, Request
 from engine.pricing.randoms import LANES, path_normals
-from engine.pricing.simulate import add_paths
-from engine.pricing.sums import no_sums
+from engine.pricing.simulate import Tally, add_paths
 from engine.pricing.warrant import deltavega, pvonly, trades_of
 from engine.trade import WARRANT
 from tests.engine.pricing.reference import (
@@ -62,10 +61,9 @@ def test_each_path_is_worth_what_the_model_says(terms: Terms) -> None:
     # The price of n paths for each n, so that each path's payoff is a difference of two.
     batch = batch_of(*({**terms, "paths": n} for n in range(1, LANES + 1)), ids=[9] * LANES)
     trades = trades_of(batch, Request(seed=3))
-    sums, expected = no_sums(LANES, 1), np.zeros((LANES, 1))
-    rows = np.arange(LANES)
-    add_paths(add_values, trades, rows, 0 * rows, trades.paths, sums, expected)
-    values = np.diff(plain_totals(sums[:, 0]), prepend=0.0)
+    tally = Tally.empty(LANES, 1)
+    add_paths(add_values, trades, 0 * trades.paths, trades.paths, tally)
+    values = np.diff(plain_totals(tally.sums[:, 0]), prepend=0.0)
 
     normals = path_normals(np.uint64(3), 9, 0, terms["steps"]).astype(np.float64)
     expected = path_payoffs(terms, *normals)
