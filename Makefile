@@ -41,6 +41,7 @@ lint: .venv/.dev  ## style, types, and who may import whom
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint --config .hadolint.yaml Dockerfile
 
 bench: .venv/.dev  ## the numbers of the README, beside a peer
 	$(BIN)/python -m loadtest bench $(ARGS)

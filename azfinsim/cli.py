@@ -18,6 +18,7 @@ from engine.edge import LazyGroup
         "dead": "producer.dead_commands:dead",
         "consume": "consumer.commands:consume",
         "loadtest": "loadtest.commands:loadtest",
+        "pool": "infra.pool_commands:pool",
         "infra": "infra.commands:infra",
     },
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},

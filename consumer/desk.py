@@ -1,6 +1,7 @@
 """The desk: what the roles of one consumer share."""
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from consumer.patience import patiently
 from consumer.pricers import Pricers
 from consumer.settings import Settings
 from consumer.slot_process import ProcessDied
+from consumer.staff import Staff
 from consumer.work import Work
 from engine import telemetry
 from engine.entry import Entry, Settlement, Unreadable
@@ -41,6 +43,7 @@ class Desk:
     pricers: Pricers
     fetcher: Fetcher
     work: Work
+    staff: Staff
     settlements: MemoryObjectSendStream[Settlement]
     priced: int = 0
     """Trades settled since the start."""
@@ -49,17 +52,26 @@ class Desk:
     news: anyio.Event = field(default_factory=anyio.Event)
     """That what this consumer says of itself has changed."""
 
+    def resize(self, slots: int) -> None:
+        """Have so many slots from now."""
+        self.pace.slots = slots
+        self.staff.resize(slots)
+        self.holdings.wake()
+        telemetry.slots.set(slots)
+        self.news.set()
+
     @property
     def presence(self) -> Presence:
         """What this consumer says of itself."""
         return Presence(
             self.settings.name,
             [str(lane) for lane in self.settings.lanes],
-            self.settings.slots,
+            self.staff.wanted,
             os.getpid(),
             self.priced,
             self.drain.begun,
             dict(self.pricers.lacking),
+            self.settings.crew,
         )
 
     async def accept(self, messages: Sequence[Entry | Unreadable]) -> None:
@@ -72,7 +84,10 @@ class Desk:
         for entry in arriving:
             self.holdings.arrive(entry)
         lacking = len(self.pricers.lacking)
+        began = time.perf_counter()
         fetched = await patiently("fetch", self.fetcher.prepare, messages)
+        if messages:
+            telemetry.fetch.note(time.perf_counter() - began, str(messages[0].lane))
         if len(self.pricers.lacking) != lacking:
             # Where all lack a pricer, the last to learn so rejects the trades.
             self.news.set()
@@ -118,8 +133,9 @@ class Desk:
     async def hand_back(self, entries: Sequence[Entry]) -> None:
         """Give entries back unpriced, at the cost of no attempt."""
         if entries:
-            await patiently("hand back", self.grid.streams.hand_back, entries)
+            await patiently("hand back", self.grid.streams.hand_back, self.settings.name, entries)
             for entry in entries:
                 self.holdings.let_go(entry)
-            telemetry.handed_back.add(len(entries))
+            for entry in entries:
+                telemetry.handed_back.add(1, str(entry.lane))
             log.debug("handed back", entries=len(entries))

@@ -131,16 +131,16 @@ class Fetcher:
         traceback: str = "",
     ) -> Sequence[Settlement]:
         """Replace an entry by others that have so much behind them, or end its trade."""
-        streams = self.grid.streams
+        streams, name = self.grid.streams, self.pricers.consumer
         log.warning("an attempt was in vain", job=entry.job, ids=entry.ids, reason=reason)
         match verdict:
             case Verdict.PRICE:
-                await streams.replace(entry, [entry.ids], behind.spent, behind.lapsed)
+                await streams.replace(name, entry, [entry.ids], behind.spent, behind.lapsed)
             case Verdict.SPLIT:
-                await streams.replace(entry, halves(ids), behind.spent, behind.lapsed)
+                await streams.replace(name, entry, halves(ids), behind.spent, behind.lapsed)
             case Verdict.BURY:
                 reason = f"given up after {entry.attempts} attempts: {reason}"
-                return [_dead(entry, ids, reason, self.pricers.consumer, traceback)]
+                return [_dead(entry, ids, reason, name, traceback)]
         return []
 
     async def _look_up(self, todo: Sequence[tuple[Entry, Ids]]) -> Fetched:
@@ -200,7 +200,7 @@ class Fetcher:
 
     async def _put_aside(self, message: Entry | Unreadable, reason: str) -> None:
         log.error("put aside", entry=message.entry_id, reason=reason)
-        telemetry.unreadable.add(1)
+        telemetry.unreadable.add(1, str(message.lane))
         unreadable = unfit(message, reason) if isinstance(message, Entry) else message
         await self.grid.streams.put_aside(unreadable)
 

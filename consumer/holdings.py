@@ -129,18 +129,26 @@ class Holdings:
         self._notify()
         return self.take_back(self.queued)
 
-    async def next(self, at_once: Callable[[int, str], int]) -> Sequence[Held]:
+    async def next(
+        self, at_once: Callable[[int, str], int], leaves: Callable[[], bool] = lambda: False
+    ) -> Sequence[Held]:
         """The entries that have waited longest in the highest lane; none if no more will come.
 
-        ``at_once`` says how many of as many as wait of a job.
+        ``at_once`` says how many of as many as wait of a job, ``leaves`` whether it is none of the
+        caller's business any more.
         """
-        while True:
+        while not leaves():
             for queue in self._queues.values():
                 if queue:
                     return _first_of(queue, at_once(len(queue), queue[0].job.name))
             if self._closed:
                 return []
             await self.change()
+        return []
+
+    def wake(self) -> None:
+        """Have those who wait look again."""
+        self._notify()
 
     async def change(self) -> None:
         """Wait until an entry comes or goes."""

@@ -71,7 +71,7 @@ async def _sweep(claimant: Claimant[M], partition: int, lane: Lane, cursor: str)
         )
         if messages:
             log.warning("took over entries of a consumer that is gone", entries=len(messages))
-            telemetry.redeliveries.add(len(messages))
+            telemetry.redeliveries.add(len(messages), str(lane))
             await claimant.accept(messages)
         if cursor == BEGINNING:
             break

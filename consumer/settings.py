@@ -1,11 +1,10 @@
 """What a consumer is told once, when it starts."""
 
-import os
-import secrets
-import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from consumer.place import Place
 from engine.job import Lane
 
 
@@ -35,6 +34,16 @@ class Settings:
     warm_up: float = 30.0
     """How much longer the first answer of a slot's process may take than the job's limit says: code
     is loaded and compiled."""
+    crew: str = ""
+    """Who was started with it, and which of them it is, ``CREW/MEMBER``; empty if nobody was."""
+    place: Place = field(default_factory=Place)
+    """The task of Azure Batch that it is, if it is one."""
+    harvest: Path | None = None
+    """Where the machine says how many cores it has now, to have as many slots; None for as many
+    slots for ever."""
+    metadata: str | None = None
+    """The URL of Azure's metadata service, to be asked whether the machine is about to be taken
+    away; None if it is not asked."""
     attempts: int = 3
     """Deaths of its process after which a chunk is split and a single trade is dead."""
 
@@ -47,8 +56,3 @@ class Settings:
     def realtime(self) -> bool:
         """Whether it serves the realtime lane."""
         return Lane.REALTIME in self.lanes
-
-
-def new_name() -> str:
-    """A name that no other consumer has, from host and process for people to find it by."""
-    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"

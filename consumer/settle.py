@@ -1,5 +1,6 @@
 """Settle: makes results take effect, many entries in one exchange with the server (G1, G2)."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -39,20 +40,24 @@ async def run(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> No
                 batch.append(finished.receive_nowait())
             except (anyio.WouldBlock, anyio.EndOfStream):
                 break
-        await insist(batch, desk.grid.streams.settle, partial(_conclude, desk))
+        await insist("jobs", batch, desk.grid.streams.settle, partial(_conclude, desk))
 
 
 async def insist(
+    lane: str,
     batch: Sequence[T],
     settle: Callable[[Sequence[T]], Awaitable[list[int | Exception]]],
     conclude: Callable[[T, int | Exception], Awaitable[None]],
 ) -> None:
-    """Settle a batch; what the server cannot take now is tried again until it can."""
+    """Settle a batch; what the server cannot take now is tried again until it can.
+
+    ``lane`` is what it is for, as telemetry has it.
+    """
     failures = 0
     while batch:
-        began = anyio.current_time()
+        began = time.perf_counter()
         results = await patiently("settle", settle, batch)
-        telemetry.settle_seconds.record(anyio.current_time() - began)
+        telemetry.settle.note(time.perf_counter() - began, lane)
         again = []
         for settlement, result in zip(batch, results, strict=True):
             if passes(result):
@@ -83,14 +88,17 @@ async def _conclude(desk: Desk, settlement: Settlement, result: int | Exception)
     elif result == 1:
         _count(desk, settlement)
     else:
-        telemetry.settles_refused.add(1)
+        telemetry.settles_refused.add(1, str(entry.lane))
         log.debug("already settled" if result == 0 else "job has moved on", entry=entry)
     desk.holdings.let_go(entry)
 
 
 def _count(desk: Desk, settlement: Settlement) -> None:
     desk.priced += settlement.priced
+    labels = str(settlement.entry.lane), settlement.algorithm
     for outcome in ("priced", "rejected", "dead", "expired"):
         if count := getattr(settlement, outcome):
-            attributes = {"outcome": outcome, "lane": str(settlement.entry.lane)}
-            telemetry.trades.add(count, attributes)
+            telemetry.trades.add(count, outcome, *labels)
+    if settlement.dead:
+        telemetry.dead.add(settlement.dead, *labels)
+    telemetry.end_to_end.note(max(0.0, time.time() - settlement.entry.queued), *labels)

@@ -102,9 +102,17 @@ class SlotProcess:
         self._running: _Running | None = None
 
     async def begin(self, algorithm: str, limit: float) -> None:
-        """Have a process at hand that has loaded the pricer; raises as ``price`` does."""
-        if not (await self._ready()).warm:
+        """Have a process at hand that has loaded the pricer, in ``limit`` seconds.
+
+        Raises ProcessDied.
+        """
+        if (await self._ready()).warm:
+            return
+        try:
             await self.price(algorithm, _NOTHING, limit)
+        except TookTooLong as error:
+            reason = f"the pricer was not ready within {limit:g} s (--warm-up)"
+            raise ProcessDied(reason, error.traceback) from error
 
     async def price(self, algorithm: str, chunk: Chunk, limit: float | None = None) -> Priced:
         """Price a chunk in the process, in ``limit`` seconds; kills it if cancelled.

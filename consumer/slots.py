@@ -1,9 +1,10 @@
 """Slots: price what is held, off the event loop."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -22,6 +23,9 @@ from engine.letter import Letter
 from engine.pricing.pricer import Pricer
 from engine.pricing.registry import find
 
+Slot = Callable[[Desk, CapacityLimiter], Coroutine[Any, Any, None]]
+"""What one slot does until there will be no more entries; the limiter is for its threads."""
+
 
 async def run(desk: Desk, limiter: CapacityLimiter) -> None:
     """One slot: price entries until there will be no more."""
@@ -29,8 +33,8 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
     async with own_process(
         behind=settings.realtime, memory=settings.slot_memory, warm_up=settings.warm_up
     ) as process:
-        while batch := await desk.holdings.next(desk.pace.at_once):
-            telemetry.slots_busy.add(1)
+        while batch := await desk.holdings.next(desk.pace.at_once, desk.staff.leaves):
+            telemetry.slots_busy.change(1)
             try:
                 pricer = find(batch[0].job.algorithm)
                 apart = [held for held in batch if _apart(settings, pricer, held)]
@@ -40,7 +44,7 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
                 for held in apart:
                     await _price_in_process(desk, process, held)
             finally:
-                telemetry.slots_busy.add(-1)
+                telemetry.slots_busy.change(-1)
 
 
 def _apart(settings: Settings, pricer: Pricer, held: Held) -> bool:
@@ -61,7 +65,7 @@ async def _price_in_thread(
     )
     seconds = (anyio.current_time() - began) / len(outcomes)
     for held, outcome in zip(batch, outcomes, strict=False):
-        _finish(desk, held, outcome, seconds)
+        finish(desk, held, outcome, seconds)
     await desk.hand_back(desk.holdings.put_back(batch[len(outcomes) :]))
 
 
@@ -92,10 +96,10 @@ async def _price_in_process(desk: Desk, process: SlotProcess, held: Held) -> Non
         Letter(trade, str(error), done.attempts, desk.settings.name, error.traceback)
         for trade, error in done.given_up.items()
     ]
-    _finish(desk, held, done.priced, anyio.current_time() - began, letters)
+    finish(desk, held, done.priced, anyio.current_time() - began, letters)
 
 
-def _finish(
+def finish(
     desk: Desk, held: Held, outcome: Priced, seconds: float, letters: Sequence[Letter] = ()
 ) -> None:
     """Pass on what came of an entry that took its slot so many seconds."""
@@ -109,16 +113,29 @@ def _finish(
             priced=outcome.priced,
             rejected=outcome.rejected,
             letters=letters,
+            algorithm=held.job.algorithm,
         )
     )
 
 
 def _note_times(held: Held, outcome: Priced, seconds: float) -> None:
-    attributes = {"algorithm": held.job.algorithm, "lane": str(held.entry.lane)}
-    telemetry.price_seconds.record(outcome.seconds, attributes)
-    # The first half of a stream ID is the time at which the entry was queued, in ms.
-    waited = time.time() - seconds - int(held.entry.entry_id.partition("-")[0]) / 1000
-    telemetry.queue_seconds.record(max(waited, 0.0), attributes)
+    labels = str(held.entry.lane), held.job.algorithm
+    trades = len(held.chunk.ids)
+    waited = time.time() - seconds - held.entry.queued
+    telemetry.price.note(outcome.seconds / trades, *labels)
+    telemetry.queue.note(max(waited, 0.0), *labels)
+    telemetry.trace_chunk(
+        seconds,
+        {
+            "azfinsim.job": held.job.name,
+            "azfinsim.ids": held.entry.ids,
+            "azfinsim.lane": labels[0],
+            "azfinsim.algorithm": labels[1],
+            "azfinsim.trades": trades,
+            "azfinsim.queue": waited,
+            "azfinsim.pricer": outcome.seconds,
+        },
+    )
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ async def run(desk: Desk) -> None:
 
 async def _in_turn(desk: Desk) -> None:
     roster = desk.grid.roster
-    if not await roster.take_turn(EVERY / 2):
+    if not await roster.take_turn("tidy", EVERY / 2):
         return
     living = {presence.name for presence in await roster.living()}
     if gone := await desk.grid.streams.tidy(living, list(Lane)):

@@ -8,35 +8,20 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
+from engine.address_options import (
+    NO_URL,
+    OURS,
+    TLS_FILES,
+    TRUE,
+    check_characters,
+    check_options,
+)
 from engine.errors import UsageError
-from engine.login import Login
+from engine.login import Login, login_of
 
 URL = "AZFINSIM_REDIS_URL"
-USERNAME, PASSWORD = "AZFINSIM_REDIS_USERNAME", "AZFINSIM_REDIS_PASSWORD"
-PASSWORD_FILE = "AZFINSIM_REDIS_PASSWORD_FILE"
-TLS_FILES = {
-    "AZFINSIM_REDIS_CA_FILE": "ssl_ca_certs",
-    "AZFINSIM_REDIS_CERT_FILE": "ssl_certfile",
-    "AZFINSIM_REDIS_KEY_FILE": "ssl_keyfile",
-}
-"""Settings that name files, and the options of a URL that say the same."""
-
-MOST_PARTITIONS = 4096
-"""Beyond that a job costs more for its partitions than for its trades."""
-
-_OURS = frozenset({"cluster", "sentinel", "partitions", "username", "password"})
-"""Options of a URL that are for us and not for the client."""
-
-_OPTIONS = _OURS | frozenset(
-    {"db", "protocol", "client_name", "health_check_interval", "socket_timeout"}
-    | {"socket_connect_timeout", *TLS_FILES.values()}
-)
-"""What a URL may ask for; nothing among it turns the verification of certificates off."""
-
-_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 _FORM = "must be redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH"
 
@@ -64,17 +49,16 @@ class Address:
             ports = [urlsplit(f"//{host}").port for host in _hosts(parts)]
         except ValueError:
             # Not in its words: they quote what may be a piece of the password.
-            raise UsageError(
-                "the Redis URL is not a URL: must be redis://USER:PASSWORD@HOST:PORT/NUMBER, a "
-                "password percent-encoded (/ as %2F, # as %23, ? as %3F)"
-            ) from None
+            raise UsageError(NO_URL) from None
         _check_form(parts, ports)
-        _check_options(parts)
+        check_characters(parts)
+        check_options(parts)
         address = cls(_with_files(parts, settings), _login(parts, settings))
         _check_topology(address, parts)
         _check_tls(address)
+        _check_token(address)
         if address.login is not None:
-            address.login.read()
+            address.login.check()
         return address
 
     @property
@@ -110,7 +94,7 @@ class Address:
     @property
     def cluster(self) -> bool:
         """Whether the server is a Redis Cluster."""
-        return self.options.get("cluster", "").lower() in _TRUE
+        return self.options.get("cluster", "").lower() in TRUE
 
     @property
     def sentinel(self) -> str | None:
@@ -133,7 +117,7 @@ class Address:
     @property
     def client_url(self) -> str:
         """The URL as the client takes it: of the first host, and no credentials."""
-        options = [(name, value) for name, value in self.options.items() if name not in _OURS]
+        options = [(name, value) for name, value in self.options.items() if name not in OURS]
         first = _hosts(self._parts)[0]
         return _joined(self._parts, netloc=first, query=urlencode(options))
 
@@ -149,9 +133,7 @@ class Address:
         return {
             **dict.fromkeys(TLS_FILES, ""),
             URL: self.url,
-            USERNAME: login.username,
-            PASSWORD: login.password,
-            PASSWORD_FILE: str(login.password_file or ""),
+            **login.environment(),
         }
 
     def __str__(self) -> str:
@@ -181,32 +163,11 @@ def _check_form(parts: SplitResult, ports: list[int | None]) -> None:
         )
     if 0 in ports or (parts.scheme == "unix" and not parts.path):
         raise UsageError("the Redis URL names no port or path: must be redis://HOST:PORT …")
-    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
+    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]{0,9}", parts.path):
         raise UsageError(
             "the Redis URL has a path that is no number of a database: must be as in "
             "redis://HOST:PORT/0, a password percent-encoded (/ as %2F)"
         )
-
-
-def _check_options(parts: SplitResult) -> None:
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := options.keys() - _OPTIONS:
-        raise UsageError(
-            f"the Redis URL has the option {min(unknown)[:40]!r}: must be of "
-            f"{', '.join(sorted(_OPTIONS))}"
-        )
-    if (told := options.get("cluster", "")).lower() not in _TRUE + _FALSE:
-        raise UsageError(f"the Redis URL has cluster={told[:40]!r}: must be true or false")
-    if (told := options.get("partitions", "1")) and not (
-        re.fullmatch("[0-9]{1,4}", told) and 0 < int(told) <= MOST_PARTITIONS
-    ):
-        raise UsageError(
-            f"the Redis URL has partitions={told[:40]!r}: must be a whole number from 1 to "
-            f"{MOST_PARTITIONS}"
-        )
-    for name, port in (("health_check_interval", "0"), ("protocol", "3")):
-        if not re.fullmatch("[0-9]+", told := options.get(name, port)):
-            raise UsageError(f"the Redis URL has {name}={told[:40]!r}: must be a whole number")
 
 
 def _check_topology(address: Address, parts: SplitResult) -> None:
@@ -255,34 +216,30 @@ def _check_tls(address: Address) -> None:
     )
 
 
+def _check_token(address: Address) -> None:
+    """Whoever reads a token on its way is us for an hour or a day."""
+    if address.login is not None and address.login.entra and not (address.tls or address.local):
+        raise UsageError(
+            f"auth=entra sends tokens and the Redis URL begins with {address.scheme}://, which "
+            "would send them in clear: must be rediss://"
+        )
+
+
 def _load(what: str, path: str | None, load: Callable[[], None]) -> None:
     if path is None:
         return
     try:
         load()
-    except OSError as error:  # which ssl.SSLError is too
+    except (OSError, ValueError) as error:  # which ssl.SSLError is too, and of a null byte
         raise UsageError(
-            f"cannot use {path} for {what}: {error.strerror or error}: must be PEM files that can "
-            "be read, the key without a passphrase"
+            f"cannot use {path} for {what}: {getattr(error, 'strerror', '') or error}: must be "
+            "PEM files that can be read, the key without a passphrase"
         ) from None
 
 
 def _login(parts: SplitResult, settings: Mapping[str, str]) -> Login | None:
     """Who we are by the URL and the settings; None if none of them says."""
     options = dict(parse_qsl(parts.query))
-    own = unquote(parts.password) if parts.password is not None else options.get("password")
+    own = unquote(parts.password) if parts.password is not None else options.get("password", "")
     user = unquote(parts.username or "") or options.get("username", "")
-    if not own:
-        user = user or settings.get(USERNAME, "")
-    told, path = settings.get(PASSWORD), settings.get(PASSWORD_FILE)
-    sources = {"the Redis URL": own, PASSWORD: told, PASSWORD_FILE: path}
-    given = [name for name, value in sources.items() if value]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} both give a password: must be one of them")
-    if not given:
-        if user:
-            raise UsageError(
-                f"the Redis user {user[:40]!r} has no password: set {PASSWORD_FILE} or {PASSWORD}"
-            )
-        return None
-    return Login(user, own or told or "", Path(path) if path else None)
+    return login_of(user, own, options.get("auth"), settings)

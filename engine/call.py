@@ -14,11 +14,13 @@ from typing import Any, Self
 import orjson
 
 from engine import keys
+from engine.codec import loads
 from engine.entry import Unreadable, read_spent
 from engine.errors import UsageError
 from engine.job import Lane
 from engine.names import check_name
 from engine.outcome import Outcome
+from engine.pricing.figures import KNOWN
 from engine.pricing.pricer import Request
 from engine.trade import ID, WARRANT, Kind, Term
 
@@ -124,20 +126,22 @@ class Reply:
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """Read one; raises ValueError if it is none."""
-        stored = orjson.loads(data)
+        stored = loads(data)
         if not isinstance(stored, dict):
             raise ValueError("a reply is a JSON object")
-        record, waited = stored.get("record"), stored.get("queued_ms")
-        call, consumer = stored.get("call"), stored.get("consumer")
+        record, call, consumer = (stored.get(name) for name in ("record", "call", "consumer"))
         if not isinstance(record, dict) or not ID.allows(record.get("id")):
             raise ValueError(f"a reply has the record {_shown(record)}")
         if record.get("outcome") not in _OUTCOMES:
             raise ValueError(f"a reply has the outcome {_shown(record.get('outcome'))}")
         if not isinstance(call, str) or not isinstance(consumer, str):
             raise ValueError(f"a reply to {_shown(call)} by {_shown(consumer)}")
-        if isinstance(waited, bool) or not isinstance(waited, int | float):
-            raise ValueError(f"a reply has queued_ms {_shown(waited)}")
-        return cls(call, record, consumer, waited)
+        numbers = {name: record.get(name, 0) for name in ("attempts", "ms", *KNOWN)}
+        numbers["queued_ms"] = stored.get("queued_ms")
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"a reply has {name} {_shown(value)}")
+        return cls(call, record, consumer, numbers["queued_ms"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,10 +289,8 @@ def _trade(data: bytes) -> Mapping[str, Any]:
 def _object(name: str, data: bytes) -> dict[str, Any]:
     """A JSON object, its values read as those of a block are, so that prices have the same bits."""
     try:
-        stored = orjson.loads(data)
-        # What is nested deeper than it writes could not be passed on to a slot process.
-        orjson.dumps(stored)
-    except (ValueError, TypeError) as error:
+        stored = loads(data)
+    except ValueError as error:
         raise ValueError(f"{name} is no JSON: {error}") from None
     if not isinstance(stored, dict):
         raise ValueError(f"{name} is {_shown(stored)}: must be a JSON object")

@@ -132,10 +132,11 @@ class Calls(Group[Call]):
                 outcomes[at] = outcome
         return outcomes
 
-    async def hand_back(self, calls: Sequence[Call]) -> None:
+    async def hand_back(self, consumer: str, calls: Sequence[Call]) -> None:
         """Give calls back unpriced, to be delivered to others at once; costs no attempt.
 
-        What is suspect stays so, and the clients are told where their calls are now.
+        What is suspect stays so, and the clients are told where their calls are now. What the
+        consumer has lost is left to whoever has it now.
         """
         todo = [
             scripts.Call(
@@ -143,6 +144,7 @@ class Calls(Group[Call]):
                 [call.stream, keys.replies(call.partition, call.client)],
                 [
                     keys.GROUP,
+                    consumer,
                     call.entry_id,
                     call.spent,
                     call.delivered - 1,

@@ -11,7 +11,6 @@ from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_ur
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
 from redis.exceptions import (
     AuthenticationError,
     ClusterDownError,
@@ -31,7 +30,9 @@ from redis.maint_notifications import MaintNotificationsConfig
 from engine import tls
 from engine.address import Address
 from engine.errors import ServerError, ServerFull, UsageError, leaf
-from engine.login import Login
+from engine.identity import Tokens
+from engine.login import way_out
+from engine.login_provider import provider_of
 
 __all__ = ["Address", "denied", "explain", "open_redis", "passes", "text"]
 
@@ -67,8 +68,11 @@ _send_packed_command = AbstractConnection.send_packed_command
 
 
 async def _send(self: AbstractConnection, *args: Any, **kwargs: Any) -> None:
-    """Send a command; tell a connection that was cut just before by an error that is known."""
+    """Send a command, after the newest token if there are tokens; tell a connection that was cut
+    just before by an error that is known."""
     try:
+        if isinstance(self.credential_provider, Tokens):
+            await self.credential_provider.keep(self)
         await _send_packed_command(self, *args, **kwargs)
     except RuntimeError as error:
         # uvloop's, where asyncio would raise an OSError. redis-py knows only that one: a consumer
@@ -80,25 +84,6 @@ async def _send(self: AbstractConnection, *args: Any, **kwargs: Any) -> None:
 
 # In place of a subclass, since a client of a cluster takes none.
 AbstractConnection.send_packed_command = _send  # type: ignore[method-assign]
-
-
-class _Credentials(CredentialProvider):
-    """Tells each new connection the password as it is then, which may have been changed."""
-
-    def __init__(self, login: Login) -> None:
-        self._login = login
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        try:
-            password = self._login.read()
-        except UsageError as error:
-            # It was there at the start: whoever puts another in its place may be at it. As an
-            # error of the connection it is waited for, and leaves no socket open.
-            raise AuthenticationError(str(error)) from error
-        return (self._login.username, password) if self._login.username else (password,)
-
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        return self.get_credentials()
 
 
 class _Sentinels(Sentinel):
@@ -146,7 +131,7 @@ async def _client(address: Address, stack: AsyncExitStack) -> Redis:
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     if address.login is not None:
-        options["credential_provider"] = _Credentials(address.login)
+        options["credential_provider"] = await provider_of(address.login, stack)
     if not address.cluster and not address.sentinel:
         try:
             return Redis.from_url(address.client_url, **options)
@@ -216,9 +201,7 @@ def explain(error: RedisError | RedisClusterException, address: Address) -> Serv
             )
         case AuthenticationError():
             return ServerError(
-                f"the Redis server at {address} refuses: {error}. The user's name comes from the "
-                "Redis URL or AZFINSIM_REDIS_USERNAME, the password best from "
-                "AZFINSIM_REDIS_PASSWORD_FILE"
+                f"the Redis server at {address} refuses: {error}. {way_out(address.login)}"
             )
         case _ if denied(error):
             return ServerError(

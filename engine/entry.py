@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine import keys
+from engine.errors import UsageError
 from engine.job import Lane
 from engine.letter import Letter
+from engine.names import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Entry:
         return self.attempts > 1
 
     @property
+    def queued(self) -> float:
+        """When it was queued: Unix time in seconds, by the server's clock."""
+        return int(self.entry_id.partition("-")[0]) / 1000
+
+    @property
     def stream(self) -> str:
         return keys.stream(self.partition, self.lane)
 
@@ -69,6 +76,8 @@ class Settlement:
     expired: int = 0
     letters: Sequence[Letter] = ()
     """Of its trades that are dead."""
+    algorithm: str = ""
+    """Of its job, if that was found."""
 
     @property
     def dead(self) -> int:
@@ -127,18 +136,25 @@ def read_entry(
             partition,
             lane,
             name,
-            job=fields[b"job"].decode(),
+            job=check_name("job", fields[b"job"].decode()),
             epoch=int(fields[b"epoch"]),
-            ids=fields[b"ids"].decode(),
+            ids=_some(fields[b"ids"]),
             spent=read_spent(fields.get(b"spent", b"0")),
             deliveries=deliveries,
             lapsed=read_spent(fields.get(b"lapsed", b"0")),
         )
     except KeyError as error:
         reason = f"it has no field {error.args[0].decode()}"
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         reason = str(error)
     return Unreadable(partition, lane, name, reason, fields)
+
+
+def _some(ids: bytes) -> str:
+    """The IDs as text; raises ValueError if there are none: nothing could be settled by block."""
+    if not ids:
+        raise ValueError("it has no trades")
+    return ids.decode()
 
 
 def read_spent(text: bytes) -> int:

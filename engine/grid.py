@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from engine import keys
+from engine.address_options import MOST_PARTITIONS
 from engine.cache import Cache
 from engine.calls import Calls
 from engine.connection import Address, open_redis, text
@@ -56,11 +57,13 @@ async def open_grid(address: Address, *, partitions: int | None = None) -> Async
                 f"the server at {address} holds a grid of format {found}, this azfinsim reads "
                 f"{FORMAT}: use the azfinsim that made it, or another server"
             )
-        count = int(told) if (told := text(stored[b"partitions"])).isdecimal() else 0
-        if count < 1:
+        told = text(stored[b"partitions"])
+        # Bounded before int() reads it, which refuses very long numbers with its own words.
+        count = int(told) if told.isdecimal() and len(told) <= 4 else 0
+        if not 1 <= count <= MOST_PARTITIONS:
             raise ServerError(
-                f"{keys.grid()} at {address} has partitions {stored[b'partitions']!r}: "
-                "must be a whole number above 0"
+                f"{keys.grid()} at {address} has partitions {told[:40]!r}: "
+                f"must be a whole number from 1 to {MOST_PARTITIONS}"
             )
         if wanted is not None and wanted != count:
             raise UsageError(

@@ -207,6 +207,28 @@ class Group(ABC, Generic[M]):
         lengths = iter(await pipe.execute())
         return {lane: sum(next(lengths) for _ in range(self.partitions)) for lane in lanes}
 
+    async def oldest(self, lanes: Sequence[Lane]) -> dict[Lane, float]:
+        """Seconds since the oldest entry of each lane was queued, by the server's clock; 0 if none.
+
+        What was handed back counts from then.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        for lane in lanes:
+            for partition in range(self.partitions):
+                pipe.xrange(keys.stream(partition, lane), count=1)
+        first = iter(await pipe.execute())
+        seconds, microseconds = await self.redis.time()
+        now = seconds + microseconds / 1e6
+        found = {lane: [next(first) for _ in range(self.partitions)] for lane in lanes}
+        return {
+            lane: max((now - _queued(entries) for entries in streams if entries), default=0.0)
+            for lane, streams in found.items()
+        }
+
+
+def _queued(entries: Sequence[tuple[bytes, object]]) -> float:
+    return int(entries[0][0].partition(b"-")[0]) / 1000
+
 
 def is_no_group(result: object) -> bool:
     """Whether the server has lost the stream, and with it everything that was pending."""

@@ -16,8 +16,9 @@ BLOCK_SIZE = 100
 MAX_ID = 2**53
 """IDs stay exact in every JSON reader."""
 
-MAX_IDS = 1_000_000
-"""No text may stand for more IDs than this: twenty bytes must not fill the memory."""
+MAX_IDS = 10_000
+"""No text may stand for more IDs than this, which are those of the largest chunk: twenty bytes must
+neither fill the memory nor keep a consumer from its other work."""
 
 
 def format_ids(ids: Ids) -> str:

@@ -1,11 +1,13 @@
 """What a job asks for, and the state it is in. Pure."""
 
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
 import orjson
 
+from engine.codec import loads
 from engine.outcome import Counts
 
 
@@ -38,6 +40,9 @@ class Job:
     book: str = "default"
     trades: str | None = None
     """``FIRST:COUNT``, or None for all that the book held when it was submitted."""
+    extent: str | None = None
+    """``FIRST:COUNT`` from the first to the last of these, told by whoever submits it: what the
+    book gets later is not the job's."""
     lane: Lane = Lane.BULK
     seed: int = 0
     paths: int | None = None
@@ -55,6 +60,8 @@ class Job:
     """The job that must have ended well before this one runs."""
     after_any: bool = False
     """It is enough that ``after`` has ended, in whatever way."""
+    by: float | None = None
+    """Unix time in seconds at which it is to be done; it goes on when that has passed."""
     pricer_version: str = ""
     azfinsim_version: str = ""
     submitted_at: float = 0.0
@@ -72,7 +79,7 @@ class Job:
 
         Raises ValueError if it is not one.
         """
-        stored = orjson.loads(data)
+        stored = loads(data)
         if not isinstance(stored, dict):
             raise ValueError("a job is stored as a JSON object")
         known = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
@@ -81,6 +88,8 @@ class Job:
         for name, types in _TYPES.items():
             if not isinstance(known.get(name), types) or isinstance(known.get(name), bool):
                 raise ValueError(f"a stored job has {name} {known.get(name)!r:.60}")
+        if known["chunk"] < 1:
+            raise ValueError(f"a stored job has chunk {known['chunk']}")
         return cls(**{**known, "lane": Lane(known["lane"])})
 
 
@@ -94,10 +103,12 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "accuracy": (int, float, type(None)),
     "chunk": (int,),
     "trades": (str, type(None)),
+    "extent": (str, type(None)),
     "failure": (int, float),
     "trade_timeout": (int, float, type(None)),
     "options": (dict,),
     "after": (str, type(None)),
+    "by": (int, float, type(None)),
     "submitted_at": (int, float),
     "expires_at": (int,),
 }
@@ -168,13 +179,27 @@ class Progress:
         end = max(self.settled_at, begin) if self.ended else self.now
         return max(end - begin, 0.0)
 
+    @property
+    def expected_at(self) -> float | None:
+        """Unix time in seconds at which it is done if it goes on as it did so far.
+
+        None while nothing can be told of that, or when it has ended.
+        """
+        settled = self.counts.ended - self.counts.cancelled
+        if self.state is not State.RUNNING or not settled:
+            return None
+        return self.now + self.counts.in_flight * self.seconds / settled
+
     def report(self) -> dict[str, object]:
         """The fields that ``job status``, ``job wait`` and ``demo`` print.
 
-        ``after`` and ``reason`` are among them where there is something to say.
+        ``after``, ``reason``, ``by`` and ``expected`` are among them where there is something to
+        say; times are ISO 8601, in UTC.
         """
         counts = asdict(self.counts)
         more = {"after": self.job.after, "reason": self.reason}
+        if self.job.by is not None:
+            more |= {"by": iso(self.job.by), "expected": iso(self.expected_at)}
         settled = self.counts.ended - self.counts.cancelled
         return {
             "job": self.job.name,
@@ -185,3 +210,12 @@ class Progress:
             "trades_per_second": round(settled / self.seconds, 1) if self.seconds else 0.0,
             **{name: value for name, value in more.items() if value is not None},
         }
+
+
+def iso(moment: float | None) -> str | None:
+    """A Unix time in seconds as ISO 8601 in UTC; None if there is none, or no calendar has it."""
+    try:
+        at = datetime.fromtimestamp(moment, UTC) if moment is not None else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at is not None else None

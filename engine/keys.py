@@ -94,11 +94,21 @@ def consumers() -> str:
     return "az:{0}:consumers"
 
 
-def consumers_turn() -> str:
-    """String with a time to live: somebody has tidied up after consumers that are gone."""
-    return "az:{0}:consumers:turn"
+def consumers_turn(task: str) -> str:
+    """String with a time to live: somebody has lately done for all consumers what one has to do."""
+    return f"az:{{0}}:consumers:turn:{task}"
 
 
 def consumer(name: str) -> str:
     """String with a time to live: what a consumer that lives says of itself."""
     return f"az:{{0}}:consumer:{name}"
+
+
+def crew(name: str) -> str:
+    """Hash with a time to live: who of a crew is told to leave, ``*`` for all, and why."""
+    return f"az:{{0}}:crew:{name}"
+
+
+def controller(lane: str) -> str:
+    """Hash with a time to live: who controls the consumers of a lane, and what was decided."""
+    return f"az:{{0}}:controller:{lane}"

@@ -5,6 +5,7 @@ from typing import Self
 
 import orjson
 
+from engine.codec import loads
 from engine.pricing.reasons import kept
 
 MOST_TRACEBACK = 2000
@@ -33,7 +34,7 @@ class Letter:
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """Read a stored letter; raises ValueError if it is none."""
-        stored = orjson.loads(data)
+        stored = loads(data)
         if not isinstance(stored, dict):
             raise ValueError("a dead letter is stored as a JSON object")
         for name, type_ in _TYPES.items():

@@ -19,6 +19,10 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+MOST = 2**53
+"""Trades that a count may tell of: as many as there are IDs, and exact in every JSON reader."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many trades of a job were submitted, and how they ended."""
@@ -49,6 +53,10 @@ class Counts:
     def read(cls, stored: Mapping[str, str]) -> Self:
         """The counts in a hash as stored; fields that are absent count 0.
 
-        Raises ValueError if one is not a whole number.
+        Raises ValueError if one is not a whole number, or none that trades could be counted by.
         """
-        return cls(**{f.name: int(stored.get(f.name, 0)) for f in fields(cls)})
+        counts = {f.name: int(stored.get(f.name, 0)) for f in fields(cls)}
+        for name, count in counts.items():
+            if abs(count) > MOST:
+                raise ValueError(f"{name} is {str(count)[:20]}: must be at most {MOST}")
+        return cls(**counts)

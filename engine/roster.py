@@ -1,18 +1,26 @@
 """The roster: which consumers live, as they say themselves, in Redis."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Self
+from typing import Any, Self
 
 import orjson
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from engine import keys
+from engine.codec import loads
 from engine.connection import text
 
 TIME_TO_LIVE = 10
 """Seconds after which a consumer that says nothing more is taken for gone."""
+
+DISMISSAL_DAYS = 7
+"""How long a dismissal stands: one who is to leave may still be waiting for a machine."""
+
+_ALL = "*"
+"""Stands for every member of a crew; no member is called so."""
 
 
 def wanted(algorithm: str, version: str = "") -> str:
@@ -33,6 +41,8 @@ class Presence:
     draining: bool = False
     lacking: Mapping[str, str] = field(default_factory=dict)
     """Pricers that it was asked for and does not have, as ``wanted`` names them, and why."""
+    crew: str = ""
+    """``CREW/MEMBER`` of one that ``azfinsim pool up`` has started."""
 
     def may_price(self, pricer: str, lane: str) -> bool:
         """Whether a job that wants this pricer may hope for it."""
@@ -41,11 +51,33 @@ class Presence:
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """Read one; raises ValueError if it is none."""
-        stored = orjson.loads(data)
-        try:
-            return cls(**{f.name: stored[f.name] for f in fields(cls)})
-        except (TypeError, KeyError):
-            raise ValueError(f"no consumer's announcement: {data[:60]!r}") from None
+        stored = loads(data)
+        if isinstance(stored, dict):
+            # One of an older version, before there were any.
+            stored.setdefault("crew", "")
+        if not isinstance(stored, dict) or not _fits(stored):
+            raise ValueError(f"no consumer's announcement: {data[:60]!r}")
+        return cls(**{f.name: stored[f.name] for f in fields(cls)})
+
+
+_TYPES: Mapping[str, type] = {
+    "name": str,
+    "lanes": list,
+    "slots": int,
+    "pid": int,
+    "priced": int,
+    "draining": bool,
+    "lacking": dict,
+    "crew": str,
+}
+
+
+def _fits(stored: Mapping[str, Any]) -> bool:
+    """Whether each field is of its type, and each lane and reason a text."""
+    # Not isinstance: a bool is no number of slots.
+    if any(type(stored.get(name)) is not type_ for name, type_ in _TYPES.items()):
+        return False
+    return all(isinstance(word, str) for word in (*stored["lanes"], *stored["lacking"].values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +101,33 @@ class Roster:
         pipe.srem(keys.consumers(), name)
         await pipe.execute()
 
-    async def take_turn(self, seconds: float) -> bool:
-        """Whether nobody else has taken a turn at tidying up for so long."""
+    async def dismiss(self, crew: str, members: Sequence[str] | None, reason: str) -> None:
+        """Tell members of a crew to leave, None for all of them, those to come included."""
+        # Of the client's own type: mappings take no narrower one.
+        told: dict[Any, Any] = dict.fromkeys([_ALL] if members is None else members, reason)
+        if told:
+            key = keys.crew(crew)
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hset(key, mapping=told)
+            pipe.expireat(key, int(time.time()) + DISMISSAL_DAYS * 86_400)
+            await pipe.execute()
+
+    async def dismissed(self, crew: str, member: str) -> str | None:
+        """Why a member of a crew is to leave; None if it may stay."""
+        for told in await self.redis.hmget(keys.crew(crew), [member, _ALL]):
+            if told is not None:
+                return text(told)[:80]
+        return None
+
+    async def dismissals(self, crew: str) -> set[str]:
+        """The members of a crew that were told to leave by name."""
+        return {text(name) for name in await self.redis.hkeys(keys.crew(crew))} - {_ALL}
+
+    async def take_turn(self, task: str, seconds: float) -> bool:
+        """Whether nobody has taken a turn at a task for so long; then it is the caller's."""
         try:
-            return bool(await self.redis.set(keys.consumers_turn(), "1", nx=True, ex=int(seconds)))
+            turn = keys.consumers_turn(task)
+            return bool(await self.redis.set(turn, "1", nx=True, ex=int(seconds)))
         except OutOfMemoryError:
             return False  # It can wait.
 

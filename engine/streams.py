@@ -80,24 +80,25 @@ class Streams(Group[Entry]):
         results = await scripts.run(self.redis, *map(_settle, settlements))
         return [0 if is_no_group(result) else result for result in results]
 
-    async def hand_back(self, entries: Sequence[Entry]) -> None:
+    async def hand_back(self, consumer: str, entries: Sequence[Entry]) -> None:
         """Give entries back unpriced, to be delivered to others at once; costs no attempt.
 
-        What is suspect stays so.
+        What is suspect stays so, and what the consumer has lost is left to whoever has it now.
         """
         calls = [
-            _replace(entry, [entry.ids], entry.spent, entry.delivered - 1) for entry in entries
+            _replace(consumer, entry, [entry.ids], entry.spent, entry.delivered - 1)
+            for entry in entries
         ]
         await self._replace_all(calls)
 
     async def replace(
-        self, entry: Entry, parts: Sequence[str], spent: int, lapsed: int = 0
+        self, consumer: str, entry: Entry, parts: Sequence[str], spent: int, lapsed: int = 0
     ) -> None:
-        """Put entries with parts of its IDs in the place of an entry.
+        """Put entries with parts of its IDs in the place of one that the consumer holds.
 
         ``spent`` and ``lapsed`` are what they have behind them.
         """
-        await self._replace_all([_replace(entry, parts, spent, lapsed)])
+        await self._replace_all([_replace(consumer, entry, parts, spent, lapsed)])
 
     async def sweep(self, job: Job, partition: int) -> int:
         """Delete a job's entries of earlier epochs; return how many there were."""
@@ -175,11 +176,11 @@ def _settle(settlement: Settlement) -> Call:
     )
 
 
-def _replace(entry: Entry, parts: Sequence[str], spent: int, lapsed: int) -> Call:
+def _replace(consumer: str, entry: Entry, parts: Sequence[str], spent: int, lapsed: int) -> Call:
     return Call(
         _REPLACE,
         [entry.stream, keys.counts(entry.partition, entry.job)],
-        [keys.GROUP, entry.entry_id, entry.job, entry.epoch, spent, lapsed, *parts],
+        [keys.GROUP, consumer, entry.entry_id, entry.job, entry.epoch, spent, lapsed, *parts],
     )
 
 

@@ -15,7 +15,7 @@ class Role(StrEnum):
     CONSUMER = "consumer"
     """``azfinsim consume``."""
     PRODUCER = "producer"
-    """``azfinsim book``, ``job`` and ``price``, and who asks for prices by ``producer.connect``."""
+    """``azfinsim book``, ``job``, ``price`` and ``pool``, and who asks for prices from Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ _CONSUMER = Rights(
             "az:{0}:waiting*",
             "az:{0}:consumers*",
             "az:{0}:consumer:*",
+            "az:{0}:crew:*",
         }
     ),
 )
@@ -75,6 +76,8 @@ _PRODUCER = Rights(
         *("hkeys", "hscan", "sadd", "unlink", "zadd", "zrem", "zrevrange"),
         # Replies.
         "xread",
+        # Controlling realtime consumers.
+        "xinfo|stream",
     },
     frozenset(
         {
@@ -88,6 +91,8 @@ _PRODUCER = Rights(
             "az:{0}:waiting*",
             "az:{0}:consumers",
             "az:{0}:consumer:*",
+            "az:{0}:crew:*",
+            "az:{0}:controller:*",
         }
     ),
 )

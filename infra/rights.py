@@ -53,6 +53,7 @@ _SAMPLES = {
     "xgroup|create": (_KEY, "g", "0"),
     "xgroup|delconsumer": (_KEY, "g", "c"),
     "xinfo|consumers": (_KEY, "g"),
+    "xinfo|stream": (_KEY,),
     "xlen": (_KEY,),
     "xpending": (_KEY, "g"),
     "xrange": (_KEY, "-", "+"),

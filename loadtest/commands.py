@@ -8,10 +8,13 @@ from engine.edge import LazyGroup
 @click.group(
     cls=LazyGroup,
     lazy={
+        "run": "loadtest.run.command:run",
+        "join": "loadtest.run.command:join",
         "bench": "loadtest.bench:bench",
         "accuracy": "loadtest.accuracy:accuracy",
         "chaos": "loadtest.chaos.command:chaos",
         "encodings": "loadtest.encodings:encodings",
+        "fleet": "loadtest.fleet_commands:fleet",
     },
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )

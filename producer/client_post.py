@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
+from typing import Any
 
 from engine import telemetry
 from engine.call import Ask, Moved, Reply
@@ -41,6 +42,8 @@ class Open:
     finish: Callable[[Answer], None]
     """Told the answer, once; never if the caller gives up."""
     traceparent: str = ""
+    span: Any = None
+    """Of the call, if somebody traces it."""
     timer: asyncio.TimerHandle | None = None
     entry_id: str | None = None
     """None while it is not known to be queued."""
@@ -91,7 +94,9 @@ class Post:
         if self.closed or self.defect:
             raise self.defect or Closed("the client is closed")
         name, began = str(next(self._numbers)), monotonic()
-        call = Open(name, trade, request, began, seconds, finish, telemetry.traceparent())
+        span = telemetry.begin_call(name)
+        parent = telemetry.traceparent(span)
+        call = Open(name, trade, request, began, seconds, finish, parent, span)
         loop = asyncio.get_running_loop()
         call.timer = loop.call_later(seconds + GRACE, self._time_out, call)
         self.open[call.name] = call
@@ -165,6 +170,8 @@ class Post:
             self.waiting.clear()
         if call.timer is not None:
             call.timer.cancel()
+        if call.span is not None:
+            telemetry.end_call(call.span, *_told(answer))
         if answer is not None:
             call.finish(answer)
 
@@ -176,3 +183,12 @@ class Post:
     def _time_out(self, call: Open) -> None:
         words = [f"no answer within {call.seconds:g} s", *dict.fromkeys(self.trouble.values())]
         self.fail(call, TimedOut(": ".join(words)))
+
+
+def _told(answer: Answer | None) -> tuple[str, str]:
+    """What a call's span says of its answer: an outcome, and why there is no price."""
+    if answer is None:
+        return "given up", ""
+    if isinstance(answer, NotPriced):
+        return type(answer).__name__.lower(), str(answer)
+    return str(answer.outcome), ""

@@ -15,7 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from engine.calls import REPLIES_KEPT
 from engine.connection import Address
-from engine.errors import NotPriced
+from engine.errors import Closed, NotPriced
 from producer.client import BATCH_DEADLINE, DEADLINE, Client, connect
 from producer.client_answers import AT_ONCE, Answers, Numbered
 from producer.client_asks import Asked, Trade
@@ -57,9 +57,11 @@ class SyncClient:
         answers = self._client.answers(
             deadline=deadline, in_order=in_order, at_once=at_once, **asked
         )
+        reader = _Answers(self._portal, answers, iter(trades))
         try:
-            yield _Answers(self._portal, answers, iter(trades))
+            yield reader
         finally:
+            reader.left = True
             self._portal.call(answers.close)
 
 
@@ -72,8 +74,13 @@ class _Answers(Iterator[Numbered]):
         self._portal, self._answers, self._trades = portal, answers, trades
         self._ready: deque[Numbered] = deque()
         self._fed = False
+        self.left = False
+        """Whether the block that it was made for has ended."""
 
     def __next__(self) -> Numbered:
+        if self.left:
+            # Read on, it would send trades that nobody waits for.
+            raise Closed("the answers are there within the `with` block of price_all alone")
         if not self._ready:
             batch = self._next_trades()
             self._ready.extend(self._portal.call(self._exchange, batch))

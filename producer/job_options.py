@@ -17,6 +17,7 @@ from engine.job import Job, Lane
 from engine.names import check_name
 from engine.pricing import registry
 from engine.pricing.pricer import Pricer
+from producer.deadline import WAYS, parse_deadline
 from producer.generate import MAX_SEED
 from producer.options import book_option
 from producer.plan import Span
@@ -71,6 +72,11 @@ _OPTIONS = (
     click.option("--lane", type=click.Choice(["high", "bulk"]), default="bulk", help="Priority."),
     click.option("--after", metavar="JOB", help="Run once that job has ended well."),
     click.option("--after-any", metavar="JOB", help="Run once that job has ended, well or not."),
+    click.option(
+        "--by",
+        metavar="TIME",
+        help=f"When it is to be done, for `pool control`: {WAYS}.",
+    ),
     click.option("--chunk", type=click.IntRange(1, 10_000), default=100, help="Trades an entry."),
     click.option(
         "--trade-timeout",
@@ -105,6 +111,7 @@ def request_of(
     greeks_per: str | None = None,
     after: str | None = None,
     after_any: str | None = None,
+    by: str | None = None,
     **same: Any,
 ) -> Job:
     """The job that is asked for, without its times; raises UsageError if it cannot be."""
@@ -131,6 +138,7 @@ def request_of(
         accuracy=accuracy,
         after=after if after_any is None else after_any,
         after_any=after_any is not None,
+        by=parse_deadline(by, datetime.now().astimezone()) if by is not None else None,
         pricer_version=pricer.version,
         azfinsim_version=version("azfinsim"),
         **same,

@@ -3,8 +3,10 @@
 Only command modules import this.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -19,6 +21,9 @@ OVERVIEW = (
 )
 """The columns of the list of jobs; the first four are words."""
 
+_ELSEWHERE = ("job", "by", "expected")
+"""Of a report: what the summary tells in its own words."""
+
 LONELY_LOOKS = 3
 """Looks without a living consumer after which one says so: one may just be starting."""
 
@@ -31,10 +36,34 @@ def summary(seen: Progress) -> Table:
     for name, words in {"algorithm": seen.job.algorithm, **terms(seen.job)}.items():
         table.add_row(name, words)
     for name, value in seen.report().items():
-        if name == "job" or (value == 0 and name in ("dead", "expired", "cancelled")):
+        if name in ("job", "by", "expected") or (
+            value == 0 and name in ("dead", "expired", "cancelled")
+        ):
             continue
         table.add_row(name.replace("_", " "), _shown(value))
+    if words := _times(seen):
+        table.add_row("time", words)
     return table
+
+
+def _times(seen: Progress) -> str:
+    """By when it is to be done and when it will be, on this machine's clock."""
+    by, at, end = seen.job.by, seen.expected_at, seen.settled_at
+    words = [f"done at {clock(at, seen.now)}"] if at is not None else []
+    if by is not None:
+        words.append(f"due at {clock(by, seen.now)}")
+        late = (at or (end if seen.ended else seen.now)) - by
+        words += [f"{math.ceil(late / 60):,} min late"] if late > 0 else []
+    return ", ".join(words)
+
+
+def clock(moment: float, now: float) -> str:
+    """A Unix time as this machine's clock shows it, with the day if that is another."""
+    try:
+        at, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
+    except (ValueError, OverflowError, OSError):
+        return "a time that no calendar has"
+    return f"{at:%H:%M}" if at.date() == today.date() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def terms(job: Job) -> dict[str, str]:

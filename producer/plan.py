@@ -52,6 +52,18 @@ class Span:
     def __str__(self) -> str:
         return f"{self.first}:{self.count}"
 
+    @classmethod
+    def of(cls, index: Mapping[int, Ids]) -> "Span":
+        """From the first to the last trade of a book that is not empty."""
+        numbers = list(index)
+        first, last = int(index[numbers[0]][0]), int(index[numbers[-1]][-1])
+        return cls(first, last - first + 1)
+
+    def within(self, index: Mapping[int, Ids]) -> dict[int, Ids]:
+        """What of the index of a book lies in it."""
+        found = {n: ids[(ids >= self.first) & (ids <= self.last)] for n, ids in index.items()}
+        return {number: ids for number, ids in found.items() if len(ids)}
+
     def blocks(self) -> Iterator[tuple[int, Ids]]:
         """Its IDs by block, made one block at a time: a range may be far larger than memory."""
         for number in range(self.first // BLOCK_SIZE, self.last // BLOCK_SIZE + 1):
@@ -159,9 +171,8 @@ def _is_number(text: str) -> bool:
 
 
 def _holdings(book: str, index: Mapping[int, Ids]) -> str:
-    numbers = list(index)
-    first, last = int(index[numbers[0]][0]), int(index[numbers[-1]][-1])
+    extent = Span.of(index)
     count = sum(map(len, index.values()))
-    if count == last - first + 1:
-        return f"book {book!r} holds trades {first}-{last}"
-    return f"book {book!r} holds {count} trades between {first} and {last}"
+    if count == extent.count:
+        return f"book {book!r} holds trades {extent.first}-{extent.last}"
+    return f"book {book!r} holds {count} trades between {extent.first} and {extent.last}"

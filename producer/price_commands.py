@@ -14,7 +14,7 @@ import click
 from anyio import to_thread
 
 from engine.connection import Address
-from engine.edge import DONE, SHORT, json_option, note, print_json, redis_option, run_async
+from engine.edge import DONE, SHORT, json_option, note, print_json, redis_option, run_async, telling
 from engine.errors import NoConsumers, NotPriced, Refused, ServerError, UsageError
 from producer import books
 from producer.client import BATCH_DEADLINE, DEADLINE, connect
@@ -49,7 +49,8 @@ def price(path: Path | None, address: Address, as_json: bool, **options: Any) ->
     if path is not None:
         if as_json:
             raise UsageError("--json: the answers to a FILE are JSON already, a line each")
-        return _price_lines(path, address, question)
+        with telling("price"):
+            return _price_lines(path, address, question)
     if question.plot is not None:
         check_plot(question.plot)
     trade = _trade(address, question)
@@ -57,9 +58,10 @@ def price(path: Path | None, address: Address, as_json: bool, **options: Any) ->
         note(f"book {question.book} holds no trade {question.trade_id}")
         return SHORT
     trade = changed(trade, question.changes, question.algorithm)
-    if question.ladders:
-        return _price_ladder(trade, address, question, as_json=as_json)
-    return _price_one(trade, address, question, as_json=as_json)
+    with telling("price"):
+        if question.ladders:
+            return _price_ladder(trade, address, question, as_json=as_json)
+        return _price_one(trade, address, question, as_json=as_json)
 
 
 def _trade(address: Address, question: Question) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from redis.exceptions import OutOfMemoryError
 from engine.entry import Chunks
 from engine.errors import ServerFull, UsageError
 from engine.grid import Grid
-from engine.ids import Ids, by_block, format_ids, partition_of
+from engine.ids import MAX_IDS, Ids, by_block, format_ids, partition_of
 from engine.job import Job
 from engine.jobs import Standing
 from engine.names import check_name
@@ -61,7 +61,7 @@ class Submitter:
         Raises UsageError if somebody else has submitted, resumed or cancelled the job meanwhile,
         and ServerFull if the server is full.
         """
-        partitions, size = self.grid.partitions, 1 if suspect else self.job.chunk
+        partitions, size = self.grid.partitions, 1 if suspect else min(self.job.chunk, MAX_IDS)
         for partition, chunks in batches_of(chunks_of(blocks, partitions, size), partitions, size):
             try:
                 await self._queue_batch(partition, chunks, new=new, suspect=suspect)
@@ -120,7 +120,10 @@ async def wanted_trades(grid: Grid, job: Job) -> Wanted:
             f"there is no book {job.book!r}, {known}: `azfinsim book generate` or "
             "`azfinsim book inject` makes one"
         )
-    return wanted_of(job.book, await grid.cache.index(job.book), span)
+    index = await grid.cache.index(job.book)
+    if job.extent is not None:
+        index = Span.parse(job.extent).within(index)
+    return wanted_of(job.book, index, span)
 
 
 async def submit(
@@ -140,7 +143,8 @@ async def submit(
     if first is not None:
         # A job never follows a younger one; the nodes of a cluster differ by some milliseconds.
         now = max(now, first.submitted_at)
-    job = replace(request, submitted_at=now, expires_at=int(now + keep_days * DAY))
+    extent = str(Span.of(wanted.index)) if wanted.span is None else None
+    job = replace(request, extent=extent, submitted_at=now, expires_at=int(now + keep_days * DAY))
     try:
         created = await grid.jobs.create(job)
     except OutOfMemoryError as error:
@@ -150,6 +154,7 @@ async def submit(
         ) from error
     if not created:
         job = await _taken_up(grid, job)
+        wanted = await wanted_trades(grid, job)
     submitter = Submitter(grid, job, await grid.jobs.standings(job), advance)
     given = await grid.jobs.manifest(job)
     _check_standings(job, submitter.standings, given)
@@ -208,7 +213,16 @@ async def find(grid: Grid, name: str) -> Job:
 
 def _asked(job: Job) -> Job:
     """What the user has asked for, without what differs each time."""
-    return replace(job, submitted_at=0.0, expires_at=0, pricer_version="", azfinsim_version="")
+    # By when it is to be done changes nothing of what is done, and ``+2h`` is another time by now.
+    return replace(
+        job,
+        extent=None,
+        submitted_at=0.0,
+        expires_at=0,
+        by=None,
+        pricer_version="",
+        azfinsim_version="",
+    )
 
 
 def _check_standings(job: Job, standings: Sequence[Standing], given: dict[int, Ids]) -> None:

@@ -50,6 +50,8 @@ class RealtimeDesk:
     tasks: TaskGroup
     """For what looks for pricers; cancelled at the end."""
     holdings: Holdings = field(default_factory=Holdings)
+    unready: set[Held] = field(default_factory=set)
+    """Calls whose pricer is looked for, or started in a process."""
     _looked_for: dict[str, list[Held]] = field(default_factory=dict)
     """Algorithm -> the calls that wait for its pricer to be found."""
     _refused: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -81,17 +83,22 @@ class RealtimeDesk:
             self.holdings.wait(held)
         elif anyio.current_time() < self._refused.get(call.algorithm, _NEVER)[0]:
             self.refuse(call, Outcome.REJECTED, self._refused[call.algorithm][1])
-        elif call.algorithm in self._looked_for:
-            self._looked_for[call.algorithm].append(held)
         else:
-            self._looked_for[call.algorithm] = [held]
-            self.tasks.start_soon(self._look_for, call.algorithm)
+            self.make_ready(held)
+            if call.algorithm not in self._looked_for:
+                self.tasks.start_soon(self._look_for, call.algorithm)
+            self._looked_for.setdefault(call.algorithm, []).append(held)
 
     def stop_looking(self) -> list[Call]:
         """Those that wait for a pricer to be found, to be given back."""
-        waiting = [held.call for calls in self._looked_for.values() for held in calls]
+        waiting = [held for calls in self._looked_for.values() for held in calls]
         self._looked_for.clear()
-        return waiting
+        return [held.call for held in waiting if self.holdings.open(held)]
+
+    def make_ready(self, held: Held) -> None:
+        """Have a call expire in time though it waits for something else than a slot."""
+        self.unready.add(held)
+        self.holdings.wake()
 
     def late(self, call: Call) -> bool:
         """Whether its deadline has passed."""
@@ -124,10 +131,11 @@ class RealtimeDesk:
     async def hand_back(self, calls: Sequence[Call]) -> None:
         """Give calls back unpriced, at the cost of no attempt."""
         if calls:
-            await patiently("hand back", self.desk.grid.calls.hand_back, calls)
+            name = self.desk.settings.name
+            await patiently("hand back", self.desk.grid.calls.hand_back, name, calls)
             for call in calls:
                 self.holdings.let_go(call)
-            telemetry.handed_back.add(len(calls))
+            telemetry.handed_back.add(len(calls), str(Lane.REALTIME))
             log.debug("handed back", calls=len(calls))
 
     async def _look_for(self, algorithm: str) -> None:
@@ -138,7 +146,10 @@ class RealtimeDesk:
         if len(pricers.lacking) != lacking:
             # Where all lack a pricer, the last to learn so rejects the calls.
             self.desk.news.set()
-        waiting = self._looked_for.pop(algorithm, [])
+        looked_for = self._looked_for.pop(algorithm, [])
+        self.unready.difference_update(looked_for)
+        # Some have expired meanwhile, or were lost.
+        waiting = [held for held in looked_for if self.holdings.open(held)]
         if isinstance(found, str):
             if len(self._refused) == MOST_REMEMBERED:
                 self._refused.clear()
@@ -164,5 +175,5 @@ class RealtimeDesk:
 
     async def _put_aside(self, message: Unreadable) -> None:
         log.error("put aside", entry=message.entry_id, reason=message.reason)
-        telemetry.unreadable.add(1)
+        telemetry.unreadable.add(1, str(message.lane))
         await patiently("put aside", self.desk.grid.calls.put_aside, message)

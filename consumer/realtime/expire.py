@@ -1,4 +1,4 @@
-"""Expire: answers calls whose deadline passes while they wait for a slot."""
+"""Expire: answers calls whose deadline passes while they wait for a slot or for their pricer."""
 
 import anyio
 
@@ -11,7 +11,11 @@ LOOK = 0.05
 async def run(desk: RealtimeDesk) -> None:
     """Look at what waits until cancelled."""
     while True:
-        await desk.holdings.waiting()
+        while not (desk.holdings.queued or desk.unready):
+            await desk.holdings.change()
         await anyio.sleep(LOOK)
-        for call in desk.holdings.late(desk.late):
+        desk.unready = {held for held in desk.unready if desk.holdings.open(held)}
+        late = {held for held in desk.unready if desk.late(held.call)}
+        desk.unready -= late
+        for call in [*(held.call for held in late), *desk.holdings.late(desk.late)]:
             desk.expire(call)

@@ -48,6 +48,11 @@ class Holdings:
     def __len__(self) -> int:
         return len(self._unanswered) + len(self._answered)
 
+    @property
+    def queued(self) -> bool:
+        """Whether any call waits for a slot."""
+        return bool(self._queues)
+
     def __contains__(self, call: Call) -> bool:
         return _key(call) in self._unanswered or _key(call) in self._answered
 
@@ -61,13 +66,17 @@ class Holdings:
         """Those without an outcome."""
         return [held.call for held in self._unanswered.values()]
 
+    def open(self, held: Held) -> bool:
+        """Whether it is ours and has no outcome."""
+        return _key(held.call) in self._unanswered
+
     def arrive(self, held: Held) -> None:
         """It was delivered, and is ours while its pricer is looked for."""
         self._unanswered[_key(held.call)] = held
 
     def wait(self, held: Held) -> bool:
         """Let one that has a pricer wait for a slot; False if no slot will come to it."""
-        if self._closed or _key(held.call) not in self._unanswered:
+        if self._closed or not self.open(held):
             return False
         self._queues.setdefault(held.kind, deque()).append(held)
         self._notify()
@@ -130,11 +139,6 @@ class Holdings:
     def wake(self) -> None:
         """Have those who wait for a change look around: the consumer is to leave."""
         self._notify()
-
-    async def waiting(self) -> None:
-        """Wait until some call waits for a slot."""
-        while not self._queues:
-            await self.change()
 
     async def change(self) -> None:
         """Wait until a call comes or goes."""

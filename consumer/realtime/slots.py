@@ -21,11 +21,11 @@ async def run(desk: RealtimeDesk) -> None:
     """One slot: price calls until there will be no more."""
     async with own_process(memory=desk.desk.settings.slot_memory) as process:
         while batch := await desk.holdings.next(desk.pace.together):
-            telemetry.slots_busy.add(1)
+            telemetry.slots_busy.change(1)
             try:
                 await _price(desk, process, batch)
             finally:
-                telemetry.slots_busy.add(-1)
+                telemetry.slots_busy.change(-1)
 
 
 async def _price(desk: RealtimeDesk, process: SlotProcess, batch: Sequence[Held]) -> None:
@@ -81,9 +81,13 @@ async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held
     while True:
         try:
             # That may take longer than a caller waits: killed at each deadline, no process would
-            # ever come to answer anybody.
-            await process.begin(held.call.algorithm, warm_up)
-            if not _in_time(desk, held):
+            # ever come to answer anybody. The caller is told at his deadline all the same.
+            desk.make_ready(held)
+            try:
+                await process.begin(held.call.algorithm, warm_up)
+            finally:
+                desk.unready.discard(held)
+            if not desk.holdings.open(held) or not _in_time(desk, held):
                 return
             waited, began = desk.waited_ms(held.call), anyio.current_time()
             chunk = as_chunk(held.call, held.attempts)
@@ -95,6 +99,8 @@ async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held
             return
         except ProcessDied as error:
             held.deaths += 1
+            if not desk.holdings.open(held):
+                return
             if held.call.spent + held.deaths >= limit:
                 reason = f"given up after {limit} attempts: {error}"
                 desk.refuse(held.call, Outcome.DEAD, reason, held.call.spent + held.deaths)
@@ -116,8 +122,8 @@ def _finish(
 ) -> None:
     """Pass on what came of calls that took their slot so many seconds."""
     desk.pace.measured(batch[0].kind, answers.seconds, seconds, len(batch))
-    attributes = {"algorithm": batch[0].call.algorithm, "lane": str(Lane.REALTIME)}
-    telemetry.price_seconds.record(answers.seconds, attributes)
+    labels = str(Lane.REALTIME), batch[0].call.algorithm
+    telemetry.price.note(answers.seconds / len(batch), *labels)
     for held, record, milliseconds in zip(batch, answers.records, waited, strict=True):
-        telemetry.queue_seconds.record(milliseconds / 1000, attributes)
+        telemetry.queue.note(milliseconds / 1000, *labels)
         desk.reply(held.call, record, milliseconds)

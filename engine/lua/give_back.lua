@@ -1,13 +1,15 @@
--- Puts a realtime call that is pending back into its stream as it came, to be delivered at once to
+-- Puts a realtime call that a consumer holds back into its stream as it came, to be delivered at once to
 -- whoever asks first. It keeps its deadline, and when it was queued first; its client is told the
 -- name of the new entry, lest it take the call for lost and send it again.
 -- KEYS: stream, replies
--- ARGV: group, entry, attempts spent, deliveries lapsed, replies kept, their time to live in ms
--- Returns 1, or 0 if the entry is no longer pending.
+-- ARGV: group, consumer, entry, attempts spent, deliveries lapsed, replies kept, their time to live
+--       in ms
+-- Returns 1, or 0 if the entry is no longer pending in the consumer's name: whoever has taken it
+-- over may be pricing it.
 local stream, replies = KEYS[1], KEYS[2]
-local group, entry, spent, lapsed, bound, time_to_live = unpack(ARGV)
+local group, consumer, entry, spent, lapsed, bound, time_to_live = unpack(ARGV)
 
-if #redis.call('XPENDING', stream, group, entry, entry, 1) == 0 then
+if #redis.call('XPENDING', stream, group, entry, entry, 1, consumer) == 0 then
   return 0
 end
 local found = redis.call('XRANGE', stream, entry, entry)

@@ -44,7 +44,7 @@ class Hoarder:
         """Give all to the others."""
         self._keeping.cancel()
         entries, self.entries = self.entries, ()
-        await patiently(self.grid.streams.hand_back, entries)
+        await patiently(self.grid.streams.hand_back, self.name, entries)
         await patiently(self.grid.streams.leave, self.name, [Lane.BULK])
 
     async def _keep(self) -> None:

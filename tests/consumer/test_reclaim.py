@@ -14,6 +14,7 @@ from consumer.pace import Pace
 from consumer.pricers import Pricers
 from consumer.process import claimant
 from consumer.settings import Settings
+from consumer.staff import Staff
 from consumer.work import Work
 from engine import keys
 from engine.connection import Address
@@ -38,6 +39,7 @@ async def keep_alive(grid: Grid, entries: list[Entry]) -> None:
         await anyio.sleep(LEASE / 8)
 
 
+@pytest.mark.pain("docket#463", "docket#467")
 async def test_the_cursor_is_kept_from_sweep_to_sweep(redis_url: str) -> None:
     async with open_grid(Address.parse(redis_url)) as grid:
         job = Job("night", "synthetic", submitted_at=1.0, expires_at=2**33)
@@ -53,9 +55,8 @@ async def test_the_cursor_is_kept_from_sweep_to_sweep(redis_url: str) -> None:
         send, _receive = anyio.create_memory_object_stream[Settlement](math.inf)
         pricers = Pricers(grid.roster, "heir")
         fetcher = Fetcher(grid, pricers, 3)
-        desk = Desk(
-            settings, grid, Holdings(), Pace(1, 2.0), Drain(), pricers, fetcher, Work(), send
-        )
+        shared = (Drain(), pricers, fetcher, Work(), Staff(1), send)
+        desk = Desk(settings, grid, Holdings(), Pace(1, 2.0), *shared)
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_alive, grid, good)

@@ -55,12 +55,20 @@ def test_whether_the_way_leaves_this_machine(url: str, local: bool) -> None:
         ("redis://h?cluster=perhaps", "cluster='perhaps': must be true or false"),
         ("redis://h?partitions=0", "partitions='0': must be a whole number from 1"),
         ("redis://h?partitions=4097", "partitions='4097'"),
+        ("redis://h?partitions=x&partitions=", "has an option twice"),
+        ("redis://h?db=x", "db='x': must be the number of a database"),
+        ("redis://h?protocol=9", "protocol='9': must be 2 or 3"),
+        ("redis://h?socket_timeout=nan", "socket_timeout='nan': must be seconds above 0"),
+        ("redis://h?socket_connect_timeout=0", "must be seconds above 0"),
+        ("redis://h?client_name=%00", "cannot be printed"),
+        ("rediss://h?ssl_ca_certs=a%00b", "cannot be printed"),
+        ("redis://\udcff", "cannot be printed"),
         ("redis://h?cluster=true&sentinel=s", "must be one of them"),
         ("unix:///s?cluster=true", "a cluster has no unix socket"),
         ("unix:///s?sentinel=s", "sentinels have no unix socket"),
         ("redis://a,b", "names several hosts"),
         ("redis://a/1?cluster=true", "a cluster has only database 0"),
-        ("redis://consumer@h", "the Redis user 'consumer' has no password"),
+        ("redis://consumer@h", "there is a Redis user and no password"),
         ("rediss://h?ssl_ca_certs=/nosuch", "cannot use /nosuch for the CA's certificates"),
         ("rediss://h?ssl_keyfile=/nosuch", "a file for the key and none for the certificate"),
         ("redis://h?ssl_ca_certs=/nosuch", "would send all in clear: must be rediss://"),
@@ -73,7 +81,13 @@ def test_what_it_may_not_say(url: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://u:s%2Fecret@h:x", "redis://u:s/ecret@h", "http://:secret@h"]
+    "url",
+    [
+        *("redis://u:s%2Fecret@h:x", "redis://u:s/ecret@h", "http://:secret@h"),
+        # The beginning could be a port.
+        *("redis://u:1?ecret@h", "redis://u:1#ecret@h", "redis://u:1/ecret@h"),
+        *("redis://secret@h", "redis://:s\necret@h:x", "redis://h/?secret@h"),
+    ],
 )
 def test_no_error_shows_a_password(url: str) -> None:
     with pytest.raises(UsageError) as told:

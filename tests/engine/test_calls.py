@@ -167,7 +167,7 @@ async def test_handing_back_happens_once_and_keeps_what_it_was(grid: Grid) -> No
     await send(grid, ask("c1"))
     [call] = await take(grid)
     for _ in range(2):
-        await grid.calls.hand_back([call])
+        await grid.calls.hand_back("a", [call])
     [again] = await take(grid, "b")
     assert again.entry_id != call.entry_id
     assert (again.deadline_ms, again.queued_ms) == (call.deadline_ms, call.queued_ms)
@@ -177,11 +177,11 @@ async def test_handing_back_happens_once_and_keeps_what_it_was(grid: Grid) -> No
         call.traceparent,
         1,
     )
-    await grid.calls.hand_back([again])
+    await grid.calls.hand_back("b", [again])
     [last] = await take(grid)
     assert (last.queued_ms, last.handed_back) == (call.queued_ms, True)
     assert await answer(grid, call, again, last) == [0, 0, 1]
-    await grid.calls.hand_back([last])
+    await grid.calls.hand_back("a", [last])
     assert await raw(grid).xlen(STREAM) == 0
 
 
@@ -190,7 +190,7 @@ async def test_a_client_is_told_where_a_call_is_that_was_handed_back(grid: Grid)
     keeps the call from those who may price it."""
     await send(grid, ask("c1"))
     [call] = await take(grid)
-    await grid.calls.hand_back([call])
+    await grid.calls.hand_back("a", [call])
     [(entry, _)] = await raw(grid).xrange(STREAM)
     last, news = await grid.calls.news(0, "desk", "0", None, 10)
     assert news == [Moved("c1", call.entry_id, entry.decode())]
@@ -200,7 +200,7 @@ async def test_a_client_is_told_where_a_call_is_that_was_handed_back(grid: Grid)
     assert await replies(grid) == await replies(grid, after=last) == ["c1"]
     await raw(grid).set(REPLIES, "x")
     await send(grid, ask("c2"))
-    await grid.calls.hand_back(await take(grid))
+    await grid.calls.hand_back("a", await take(grid))
     assert [each.call for each in await take(grid)] == ["c2"]
 
 
@@ -211,8 +211,8 @@ async def test_a_suspect_that_is_handed_back_stays_so(grid: Grid) -> None:
     _, found = await grid.calls.reclaim("b", 0, Lane.REALTIME, 0, "0-0", 10)
     [call] = [each for each in found if isinstance(each, Call)]
     for _ in range(2):
-        await grid.calls.hand_back([call])
-        [call] = await take(grid)
+        await grid.calls.hand_back("b", [call])
+        [call] = await take(grid, "b")
         assert (call.deliveries, call.lapsed, call.spent, call.attempts) == (1, 1, 0, 2)
 
 
@@ -223,7 +223,7 @@ async def test_a_call_with_thousands_of_fields_can_be_handed_back(grid: Grid) ->
     more = {f"field-{n}": "x" for n in range(5_000)}
     await raw(grid).xadd(STREAM, {**fields, **more})
     calls = await take(grid)
-    await grid.calls.hand_back(calls)
+    await grid.calls.hand_back("a", calls)
     assert [call.fault for call in await take(grid)] == ["", ""]
 
 
@@ -242,6 +242,19 @@ async def test_a_lapsed_call_is_taken_over_and_answered_once(grid: Grid) -> None
     assert await replies(grid) == ["c1"]
 
 
+async def test_who_has_lost_a_call_does_not_hand_it_back(grid: Grid) -> None:
+    """G4, G6: a zombie leaves it to whoever prices it now, and its client hears nothing of it."""
+    await send(grid, ask("c1"))
+    [call] = await take(grid)
+    _, [heir] = await grid.calls.reclaim("b", 0, Lane.REALTIME, 0, "0-0", 10)
+    assert isinstance(heir, Call)
+    await grid.calls.hand_back("a", [call])
+    assert await pending(grid) == [("b", 2)]
+    assert not await raw(grid).exists(REPLIES)
+    await grid.calls.hand_back("b", [heir])
+    assert [each.call for each in await take(grid)] == ["c1"]
+
+
 async def test_a_full_server_loses_no_reply(fresh_server: FreshServer) -> None:
     """G1: the call stays pending, and can be handed back."""
     async with open_grid(Address.parse(fresh_server().url)) as grid:
@@ -252,7 +265,7 @@ async def test_a_full_server_loses_no_reply(fresh_server: FreshServer) -> None:
         for result in (await answer(grid, first))[0], (await send(grid, ask("c3")))[0]:
             assert isinstance(result, OutOfMemoryError)
         assert len(await pending(grid)) == 2
-        await grid.calls.hand_back([second])
+        await grid.calls.hand_back("a", [second])
         await raw(grid).config_set("maxmemory", "0")
         assert await answer(grid, first) == [1]
         assert [call.call for call in await take(grid)] == ["c2"]
@@ -275,7 +288,7 @@ async def test_a_server_that_has_lost_everything(grid: Grid) -> None:
     [call] = await take(grid)
     await raw(grid).flushall()
     assert await answer(grid, call) == [0]
-    await grid.calls.hand_back([call])
+    await grid.calls.hand_back("a", [call])
     assert await take(grid) == [], "the group is made"
     await send(grid, ask("c1"))
     assert len(await take(grid)) == 1

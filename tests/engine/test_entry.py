@@ -28,7 +28,13 @@ def test_any_message_is_a_value(fields: Mapping[bytes, bytes]) -> None:
 attempts = st.integers(0, 2**31)
 
 
-@given(st.text(max_size=20), st.integers(0, 2**63), st.text(max_size=20), attempts, attempts)
+@given(
+    st.from_regex("[a-z]{1,20}", fullmatch=True),
+    st.integers(0, 2**63),
+    st.text(min_size=1, max_size=20),
+    attempts,
+    attempts,
+)
 def test_an_entry_that_is_put_aside_can_be_read_again(
     job: str, epoch: int, ids: str, spent: int, lapsed: int
 ) -> None:
@@ -50,6 +56,13 @@ def test_attempts_add_up() -> None:
     entry = read_entry(0, Lane.BULK, b"1-0", {**GOOD, b"spent": b"2", b"lapsed": b"4"}, 3)
     assert isinstance(entry, Entry)
     assert (entry.delivered, entry.attempts) == (7, 9)
+
+
+def test_an_entry_without_trades_is_none() -> None:
+    """It would be nothing to divide a time by, and nothing to settle."""
+    read = read_entry(0, Lane.BULK, b"1-0", {**GOOD, b"ids": b""})
+    assert isinstance(read, Unreadable)
+    assert read.reason == "it has no trades"
 
 
 def test_a_missing_field_is_named() -> None:

@@ -83,6 +83,7 @@ def priced(entry: Entry, records: Mapping[int, bytes] | None = None) -> Settleme
     return Settlement(entry, JOB.expires_at, records or {0: b'{"id":0}'}, priced=3)
 
 
+@pytest.mark.pain("safe-decoder-service#329")
 async def test_settling_takes_effect_once(grid: Grid) -> None:
     """G2: by the same consumer twice, in one batch and after it."""
     entry = await one(grid)
@@ -107,6 +108,7 @@ async def test_results_and_counts_are_one_step(grid: Grid) -> None:
     assert await raw(grid).xlen(STREAM) == 0
 
 
+@pytest.mark.pain("taskiq-redis#123")
 @pytest.mark.parametrize("first", ["a", "b"])
 async def test_of_two_that_priced_an_entry_the_first_settles_it(grid: Grid, first: str) -> None:
     """G2: whether it was taken over from the one or not."""
@@ -160,7 +162,7 @@ async def test_a_full_server_takes_back_but_settles_nothing(fresh_server: FreshS
         with pytest.raises(OutOfMemoryError):
             await grid.streams.put_aside(unfit(other, "why"))
         assert len(await pending(grid)) == 2, "deleted though it could not be kept"
-        await grid.streams.hand_back([other])
+        await grid.streams.hand_back("a", [other])
         assert len(await pending(grid)) == 1
         await raw(grid).config_set("maxmemory", "0")
         assert not await raw(grid).exists(RESULTS)
@@ -216,11 +218,12 @@ async def test_renewing_keeps_an_entry_and_costs_no_attempt(grid: Grid) -> None:
     assert now["time_since_delivered"] < 20
 
 
+@pytest.mark.pain("asynq#1015", "CromwellOnAzure#451")
 async def test_handing_back_happens_once_and_costs_no_attempt(grid: Grid) -> None:
     """G2, G5, G7: a call whose answer was lost is made again."""
     entry = await one(grid)
-    await grid.streams.hand_back([entry])
-    await grid.streams.hand_back([entry])
+    await grid.streams.hand_back("a", [entry])
+    await grid.streams.hand_back("a", [entry])
     [again] = await take(grid, "b")
     assert (again.ids, again.attempts) == ("0-2", 1)
     assert await settle(grid, priced(entry), priced(again)) == [0, 1]
@@ -233,10 +236,10 @@ async def test_a_suspect_that_is_handed_back_stays_one(grid: Grid) -> None:
         _, [suspect] = await reclaim(grid, "b")
     assert isinstance(suspect, Entry)
     assert (suspect.attempts, suspect.suspect) == (4, True)
-    await grid.streams.hand_back([suspect])
+    await grid.streams.hand_back("b", [suspect])
     [again] = await take(grid, "c")
     assert (again.delivered, again.attempts, again.suspect) == (4, 4, True)
-    await grid.streams.hand_back([again])
+    await grid.streams.hand_back("c", [again])
     [again] = await take(grid, "c")
     assert (again.delivered, again.attempts) == (4, 4), "nor has he used up an attempt"
 
@@ -244,18 +247,32 @@ async def test_a_suspect_that_is_handed_back_stays_one(grid: Grid) -> None:
 async def test_splitting_happens_once(grid: Grid) -> None:
     """G2, G5: also when somebody else did it, or has settled it; and not for a past epoch."""
     entry = await one(grid)
-    await grid.streams.replace(entry, ["0", "1-2"], 2)
-    await grid.streams.replace(entry, ["0", "1-2"], 2)
+    await grid.streams.replace("a", entry, ["0", "1-2"], 2)
+    await grid.streams.replace("a", entry, ["0", "1-2"], 2)
     halves = await take(grid, "b")
     assert [(half.ids, half.attempts) for half in halves] == [("0", 3), ("1-2", 3)]
     await settle(grid, *map(priced, halves))
-    await grid.streams.replace(halves[0], ["0"], 2)
+    await grid.streams.replace("b", halves[0], ["0"], 2)
     cancelled = await one(grid)
     await grid.jobs.fence(JOB, 0, "cancel")
-    await grid.streams.hand_back([cancelled])
+    await grid.streams.hand_back("a", [cancelled])
     assert await raw(grid).xlen(STREAM) == 0
 
 
+async def test_who_has_lost_an_entry_neither_splits_it_nor_hands_it_back(grid: Grid) -> None:
+    """G4, G6: a zombie leaves it to whoever prices it now."""
+    entry = await one(grid)
+    _, [taken] = await reclaim(grid, "b")
+    assert isinstance(taken, Entry)
+    await grid.streams.replace("a", entry, ["0", "1-2"], 2)
+    await grid.streams.hand_back("a", [entry])
+    assert await pending(grid) == [("b", 2)]
+    assert await raw(grid).xlen(STREAM) == 1
+    await grid.streams.replace("b", taken, ["0", "1-2"], 2)
+    assert [half.ids for half in await take(grid)] == ["0", "1-2"]
+
+
+@pytest.mark.pain("docket#463", "docket#467")
 async def test_a_kept_cursor_gets_past_a_window_of_good_leases(grid: Grid) -> None:
     """G4, G6: 3000 entries of a living consumer before those of a dead one."""
     await queue(grid, *map(str, range(3010)))
@@ -303,6 +320,7 @@ async def members(grid: Grid, lane: Lane) -> set[str]:
     return {each["name"].decode() for each in found}
 
 
+@pytest.mark.pain("redis#9745")
 async def test_nobody_leaves_with_entries_in_his_name(grid: Grid) -> None:
     """G1: his entries would be lost with him."""
     entry = await one(grid)
@@ -343,7 +361,7 @@ async def test_a_lost_group_is_made_again(grid: Grid) -> None:
     assert await settle(grid, priced(entry)) == [0]
     assert await grid.streams.renew("a", [entry]) == [entry]
     assert await reclaim(grid, "a") == ("0-0", [])
-    await grid.streams.hand_back([entry])
+    await grid.streams.hand_back("a", [entry])
     await grid.streams.leave("a", [Lane.BULK])
     assert await take(grid) == []
     await begin(grid)

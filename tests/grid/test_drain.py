@@ -27,6 +27,7 @@ def busy(field: Field, *options: str, seconds: float) -> tuple[Consumer, Job]:
     return consumer, job
 
 
+@pytest.mark.pain("taskiq-redis#129")
 def test_what_waits_is_handed_back_before_what_is_priced_ends(field: Field) -> None:
     """G7: at once, while a slot is still at work."""
     field.fill(300)
@@ -42,6 +43,7 @@ def test_what_waits_is_handed_back_before_what_is_priced_ends(field: Field) -> N
     field.cancel(job)
 
 
+@pytest.mark.pain("asynq#1015", "CromwellOnAzure#451")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains(field: Field, number: signal.Signals) -> None:
     """G5, G7: what is being priced is finished, the rest handed back at once, at no attempt."""
@@ -60,6 +62,7 @@ def test_a_signal_drains(field: Field, number: signal.Signals) -> None:
     assert {record["attempts"] for record in field.records(job)} == {1}
 
 
+@pytest.mark.pain("batch-shipyard#218", "Azure/Batch#118", "Azure/Batch#151")
 @pytest.mark.parametrize("algorithm", [SLEEPY, "tests.pricers:slow"])
 def test_what_takes_too_long_is_handed_back(field: Field, algorithm: str) -> None:
     """G5, G7: a thread is abandoned, a process killed; others begin anew, at no attempt."""
@@ -84,6 +87,7 @@ def test_a_second_signal_ends_it_at_once(field: Field) -> None:
     assert consumer.events("ended at once: what was held comes back after its lease")
 
 
+@pytest.mark.pain("batch-shipyard#218", "Azure/Batch#118", "Azure/Batch#151")
 def test_it_leaves_when_idle(field: Field) -> None:
     """Section 7: not before its work is done."""
     field.fill(100)

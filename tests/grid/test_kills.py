@@ -22,6 +22,7 @@ def taken_over(consumer: Consumer) -> int:
     return sum(event["entries"] for event in consumer.events(TOOK_OVER))
 
 
+@pytest.mark.pain("taskiq-redis#131", "RocketPy#1053")
 def test_killing_one_of_three_consumers_changes_not_one_byte(field: Field) -> None:
     """G1, G2, G3, G4: neither the counts nor the results of a job."""
     trades, chunk = 20_000, 70
@@ -72,6 +73,9 @@ def test_a_frozen_consumer_that_wakes_late_doubles_nothing(field: Field) -> None
     assert zombie.end() == 0
 
 
+@pytest.mark.pain(
+    "taskiq-redis#101", "taskiq-redis#86", "celery#5935", "bullmq#3183", "bullmq#3078"
+)
 @pytest.mark.parametrize("algorithm", ["tests.pricers:sleepy", "tests.pricers:slow"])
 def test_an_entry_that_takes_longer_than_its_lease_is_left_to_its_consumer(
     field: Field, algorithm: str

@@ -65,6 +65,7 @@ def test_trades_that_never_end_are_given_up_alone(field: Field) -> None:
     assert consumer.end() == 0
 
 
+@pytest.mark.pain("OasisPlatform#975")
 def test_a_greedy_trade_is_rejected_and_its_consumer_lives(field: Field) -> None:
     """G5."""
     if sys.platform != "linux":

@@ -142,6 +142,7 @@ def test_a_trade_that_kills_its_process_dies_alone_and_soon(
     assert records[37]["reason"] == f"given up after 3 attempts: the pricer's process {words}"
 
 
+@pytest.mark.pain("OasisPlatform#975")
 def test_a_trade_that_kills_consumers_dies_alone(field: Field) -> None:
     """G5: what else its consumer held is not taken to be deadly, nor is any other consumer lost."""
     field.fill(100)
@@ -211,6 +212,7 @@ def test_a_pricer_that_changes_its_input_harms_nobody(field: Field) -> None:
     assert consumer.end() == 0
 
 
+@pytest.mark.pain("celery#4028", "taskiq#302", "streaq#65")
 def test_a_higher_lane_goes_first(field: Field) -> None:
     """G9: before bulk that waits in the stream, and before bulk that a consumer has in hand."""
     field.fill(1000)
@@ -225,6 +227,7 @@ def test_a_higher_lane_goes_first(field: Field) -> None:
     field.cancel(bulk)
 
 
+@pytest.mark.pain("taskiq-redis#129")
 def test_slow_trades_are_not_hoarded(field: Field) -> None:
     """G8: each of two consumers holds a few seconds of work, and both get their share."""
     field.fill(300)

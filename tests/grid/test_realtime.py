@@ -19,6 +19,7 @@ from tests.waiting import eventually
 PLAIN, SLEEPY = "tests.pricers:plain", "tests.pricers:sleepy"
 
 
+@pytest.mark.pain("older-azfinsim-realtime-is-work-in-progress")
 def test_a_call_is_answered_with_its_price_and_its_times(field: Field) -> None:
     [consumer] = field.serve(*REALTIME)
     caller = Caller(field)
@@ -250,6 +251,7 @@ def test_hostile_bytes_are_answered_or_put_aside(field: Field) -> None:
     assert consumer.end() == 0
 
 
+@pytest.mark.pain("celery#4028", "taskiq#302", "streaq#65")
 def test_realtime_waits_for_no_bulk_work(field: Field) -> None:
     """G9: with every slot of a consumer in the middle of a chunk of 300 ms that holds the GIL."""
     field.fill(3000)
@@ -278,6 +280,7 @@ def test_realtime_is_work_for_one_who_leaves_when_idle(field: Field) -> None:
     assert consumer.events("leaving")[0]["reason"] == "idle"
 
 
+@pytest.mark.pain("taskiq-redis#65", "taskiq#658", "celery#8030", "celery#8091", "celery#10205")
 def test_a_server_that_comes_back_is_served_on(fresh_server: FreshServer, tmp_path: Path) -> None:
     """G4: what was queued and what is asked after."""
     server = fresh_server(directory=tmp_path / "data", port=0, config={"appendfsync": "always"})

@@ -38,6 +38,7 @@ def outcomes(caller: Caller) -> set[object]:
     return {reply.record["outcome"] for reply in caller.answered(DEADLINE).values()}
 
 
+@pytest.mark.pain("arq#343", "arq#402", "arq#407")
 def test_what_a_killed_consumer_had_is_answered_before_the_deadline(field: Field) -> None:
     """G1, G2, G4: by another, once each."""
     consumer, caller = hoarding(field)
@@ -99,6 +100,7 @@ def test_what_takes_too_long_is_handed_back(field: Field, algorithm: str) -> Non
     assert field.backlog() == 2
 
 
+@pytest.mark.pain("taskiq-redis#101", "taskiq-redis#86", "celery#5935")
 def test_a_call_that_takes_longer_than_its_lease_is_left_to_its_consumer(field: Field) -> None:
     """G6."""
     field.serve(*REALTIME, "--slots", "1", "--realtime-lease", "0.3", count=2)

@@ -67,6 +67,7 @@ def cluster(nodes: Nodes, tmp_path: Path) -> Iterator[Field]:
         yield field
 
 
+@pytest.mark.pain("taskiq-redis#130", "taskiq-redis#97")
 @pytest.mark.parametrize("grid", ["alone", "oldest", "cluster"])
 def test_a_killed_consumer_changes_nothing(request: pytest.FixtureRequest, grid: str) -> None:
     """G1 to G4, with partitions spread over nodes."""

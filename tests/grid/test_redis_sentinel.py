@@ -77,6 +77,7 @@ def field(watched: Watched, tmp_path: Path) -> Iterator[Field]:
         yield made
 
 
+@pytest.mark.pain("taskiq-redis#130", "taskiq-redis#97")
 def test_the_replica_takes_over(watched: Watched, field: Field) -> None:
     """G1, G4: also where the first of the sentinels named is away. What was settled and not
     replicated yet is priced again."""

@@ -96,6 +96,7 @@ def told(url: str, **settings: str) -> str:
     return anyio.run(main)
 
 
+@pytest.mark.pain("older-azfinsim-TLS-unverified")
 @pytest.mark.parametrize(
     ("certificate", "words"),
     [

@@ -34,6 +34,7 @@ def waits(consumer: Consumer, times: int = 1) -> None:
     eventually(lambda: len(consumer.events(found)) >= times, 30, "a consumer that waits")
 
 
+@pytest.mark.pain("taskiq-redis#65", "taskiq#658", "celery#8030", "celery#8091", "celery#10205")
 def test_a_server_that_is_killed_and_comes_back(fresh_server: FreshServer, tmp_path: Path) -> None:
     """G1, G2, G4: with its append-only file, in the middle of a job, more than once."""
     server = fresh_server(directory=tmp_path / "data", port=0, config={"appendfsync": "always"})

@@ -17,6 +17,10 @@ import redis
 from engine import keys
 from engine.job import Job, Lane
 from infra.acl import RIGHTS, Role, rules, setuser
+from infra.controller.lead import Lead
+from infra.controller.look import Lookout
+from infra.controller.model import Decision
+from infra.pool.consumers import Count
 from infra.rights import Lacking, lacking
 from producer import connect_sync
 from producer.generate import generate
@@ -154,7 +158,8 @@ def price_all(ours: Field, theirs: Field) -> None:
     assert ours.done(ours.submit(Job("none", "nosuch", lane=Lane.HIGH))).counts.rejected
     eventually(lambda: ours.ended(first) > 20, what="a job in full swing")
     dying.end(signal.SIGKILL)
-    [staying] = theirs.serve(*lanes)
+    [staying] = theirs.serve(*lanes, "--crew", "night-1/1")
+    ours.run(lambda grid: grid.roster.dismiss("night-1", ["2"], "another"))
     ours.cancel(lost)
     never = ours.submit(synthetic("never", after="lost"))
     eventually(lambda: staying.events("took over entries of a consumer that is gone"), 20)
@@ -186,6 +191,12 @@ def books_and_jobs(ours: Field) -> None:
         await grid.redis.zadd(keys.jobs(), {"expired": 1.0})
         assert "expired" not in await grid.jobs.names()
         assert await grid.cache.drop("default") == 999
+        for lane in (Lane.BULK, Lane.REALTIME):
+            lead = Lead(grid.redis, str(lane), 60.0)
+            assert await lead.take()
+            await Lookout(grid, lane).look(Count())
+            assert await lead.record(await lead.history(), Decision(0.0, 1))
+            await lead.resign()
 
     ours.run(work)
 

@@ -52,6 +52,7 @@ def run(at: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.pain("Azure-Managed-Redis-is-clustered")
 def test_three_partitions_by_the_commands(nodes: Nodes) -> None:
     at = url(nodes)
     assert run(at, "book", "generate", "--count", "1000", "--partitions", "3").returncode == 0

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it ships none
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,3 +70,20 @@ def test_nothing_has_no_percentiles() -> None:
 def test_strange_bytes_are_no_histogram(data: bytes) -> None:
     with pytest.raises(ValueError, match="no histogram"):
         Latency.decode(data)
+
+
+@FEW
+@given(st.lists(st.floats(0, 5000), min_size=1, max_size=1500))
+def test_recording_many_is_recording_each(times: list[float]) -> None:
+    """What is counted all at once lies where the library itself would have put it."""
+    latency, own = Latency(), HdrHistogram(1, 3_600_000_000, 3)
+    for seconds in times:
+        latency.record(seconds)
+        own.record_value(round(min(max(seconds * 1e6, 1), 3_600_000_000)))
+    assert len(latency) == own.get_total_count()
+    read = HdrHistogram.decode(latency.encode())
+    for percent in (1, 50, 90, 99, 100):
+        assert read.get_value_at_percentile(percent) == own.get_value_at_percentile(percent)
+    found = latency.times()
+    assert found.max == pytest.approx(own.get_max_value() / 1e6)
+    assert found.mean == pytest.approx(own.get_mean_value() / 1e6)

@@ -190,6 +190,7 @@ async def test_a_call_that_is_cancelled_before_it_is_sent_is_never_sent(
         await asyncio.wait([other])
 
 
+@pytest.mark.pain("redis-py#2624", "redis-py#2665")
 async def test_a_call_that_is_cancelled_while_it_is_sent_is_withdrawn(
     redis_url: str, grid: Grid
 ) -> None:

@@ -105,7 +105,7 @@ async def test_what_is_handed_back_is_not_sent_again(
     async with connect(redis_url) as client:
         calls = [asyncio.create_task(client.price({"id": n}, deadline=30)) for n in range(20)]
         await sent(client, 20)
-        await grid.calls.hand_back(await take(grid))
+        await grid.calls.hand_back(NAME, await take(grid))
         seen = looks
         await until(lambda: looks > seen + 3)
         assert (await grid.calls.backlog([Lane.REALTIME]))[Lane.REALTIME] == 20
@@ -115,7 +115,7 @@ async def test_what_is_handed_back_is_not_sent_again(
         calls[1].cancel()
         await asyncio.wait(calls[:2])
         # What nobody waits for any more is not left to be priced.
-        await grid.calls.hand_back(again)
+        await grid.calls.hand_back(NAME, again)
         await queued(grid, 18)
         await grid.calls.answer([(call, priced(call)) for call in await take(grid)])
         assert [result.id for result in await asyncio.gather(*calls[2:])] == list(range(2, 20))

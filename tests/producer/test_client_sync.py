@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from engine.errors import NoConsumers, Rejected
+from engine.errors import Closed, NoConsumers, Rejected
 from engine.grid import Grid
 from producer import connect_sync
 from producer.client_result import Result
@@ -49,6 +49,25 @@ def test_it_prices_one_and_many(answered: str) -> None:
         assert await left_behind(left) == []
 
     on_grid(answered, check)
+
+
+def test_answers_are_there_within_their_block_alone(answered: str) -> None:
+    taken: list[int] = []
+
+    def source() -> Iterator[dict[str, int]]:
+        for number in range(1000):
+            taken.append(number)
+            yield {"id": number}
+
+    with connect_sync(answered) as grid:
+        with grid.price_all(source()) as answers:
+            next(answers)
+        before = len(taken)
+        with pytest.raises(Closed, match="within the `with` block"):
+            next(answers)
+        assert len(taken) == before
+    with pytest.raises(Closed):
+        next(answers)
 
 
 def test_it_may_be_used_from_many_threads(answered: str) -> None:

@@ -86,6 +86,15 @@ def test_how_exact_it_is_to_be_is_stored_and_shown(
     assert spec["options"] == ({"greeks_per": per.replace("-", "_")} if per else {})
 
 
+def test_by_when_it_is_to_be_done_is_stored_and_shown(job: Command) -> None:
+    submitted(job, "--by", "2033-05-18T03:33:20Z")
+    assert job("status", "night", "--json").json["by"] == "2033-05-18T03:33:20Z"
+    assert "due at 2033-05-18" in job("status", "night").err
+    late = job("submit", "--algorithm", "synthetic", "--by", "2001-01-01T00:00Z")
+    assert late.code == 2
+    assert "--by 2001-01-01T00:00Z: has passed" in late.err
+
+
 def test_names_are_made_up_and_sort_by_time(job: Command) -> None:
     names = [job("submit", "--algorithm", "synthetic", "--json").json["job"] for _ in range(2)]
     assert names[0] != names[1]

@@ -145,6 +145,34 @@ async def test_trades_new_in_the_book_do_not_get_into_a_job(grid: Grid) -> None:
     await audit(grid)
 
 
+@pytest.mark.parametrize("cut_short", [True, False])
+async def test_a_lost_manifest_lets_no_trade_in_that_came_later(
+    grid: Grid, cut_short: bool
+) -> None:
+    """The book that is left to tell what the job was given has grown since."""
+    await shelve(grid)
+    if cut_short:
+        assert await dies(_url(grid), 9, lambda g: submit(g, JOB))
+        job = await find(grid, JOB.name)
+    else:
+        job = (await submit(grid, JOB)).job
+    await price(grid, 1)
+    await grid.redis.delete(*(keys.manifest(p, job.name) for p in range(grid.partitions)))
+    await shelve(grid, np.concatenate((np.arange(10, 40), IDS, np.arange(900, 2000))))
+    await resume(grid, job)
+    await price(grid)
+    await audit(grid)
+
+
+async def test_a_submission_taken_up_later_prices_the_book_of_its_beginning(grid: Grid) -> None:
+    await shelve(grid)
+    assert await dies(_url(grid), 9, lambda g: submit(g, JOB))
+    await shelve(grid, np.concatenate((IDS, np.arange(900, 2000))))
+    await submit(grid, JOB)
+    await price(grid)
+    await audit(grid)
+
+
 async def test_results_that_are_none_are_told(grid: Grid) -> None:
     await shelve(grid)
     job = (await submit(grid, JOB)).job

@@ -244,6 +244,7 @@ async def test_a_server_full_from_the_start_is_told(fresh_server: FreshServer) -
             await submit(grid, JOB)
 
 
+@pytest.mark.pain("arq#492")
 async def test_a_million_trades_take_few_calls(redis_url: str) -> None:
     async with reopened(redis_url) as grid:
         await shelve(grid, np.arange(1_000_000))

@@ -50,6 +50,7 @@ def joined(parts: list[Figures]) -> Figures:
     return {name: np.concatenate([figures[name] for figures in parts]) for name in parts[0]}
 
 
+@pytest.mark.pain("RocketPy#1053")
 @BOTH
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_of_any_split_of_a_batch(size: int, request_: Request) -> None:

@@ -1,0 +1,41 @@
+"""Staff: how many slots there are to be, and how many there are.
+
+A machine's cores may come and go while a consumer works. A slot that is one too many ends when it
+is done with what it prices; one that lacks is started.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+
+class Staff:
+    """The slots of one consumer; touched from the event loop alone."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self.at_work = 0
+        self._changed = anyio.Event()
+
+    def resize(self, wanted: int) -> None:
+        """Have so many slots from now."""
+        self.wanted = wanted
+        self._changed.set()
+
+    def leaves(self) -> bool:
+        """Whether the slot that asks is one too many; then it is gone."""
+        if self.at_work <= self.wanted:
+            return False
+        self.at_work -= 1
+        return True
+
+    async def run(self, group: TaskGroup, slot: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start slots in a task group as they are wanted, until cancelled."""
+        while True:
+            while self.at_work < self.wanted:
+                self.at_work += 1
+                group.start_soon(slot)
+            await self._changed.wait()
+            self._changed = anyio.Event()

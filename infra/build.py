@@ -1,0 +1,82 @@
+"""The image: what it is called, and what builds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UsageError
+from infra.config import Deployment
+from infra.tools import Tool, ToolFailed
+
+HERE = Path(__file__).parents[1]
+REPOSITORY = "azfinsim"
+PLATFORM = "linux/amd64"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an image is built from."""
+
+    folder: Path
+    version: str
+    commit: str
+    """Empty if it is under no version control; ends in ``-dirty`` if it holds what is in none."""
+    seconds: int
+    """When it was last changed, since 1970: what all files in the image bear as their time."""
+
+    @property
+    def tag(self) -> str:
+        """Version and commit: another source has another tag."""
+        return f"{self.version}-{self.commit or 'unversioned'}"
+
+    @property
+    def arguments(self) -> Mapping[str, str]:
+        """Of the Dockerfile."""
+        return {
+            "VERSION": self.version,
+            "COMMIT": self.commit,
+            "SOURCE_DATE_EPOCH": str(self.seconds),
+        }
+
+
+def source(folder: Path, version: str) -> Source:
+    """Look at a folder. Raises UsageError if it holds no Dockerfile."""
+    if not (folder / "Dockerfile").exists():
+        raise UsageError(
+            f"{folder} holds no Dockerfile: name the folder of azfinsim's source with --source"
+        )
+    git = Tool.find("git", folder)
+    try:
+        commit = git.ask("rev-parse", "--short=12", "HEAD").strip()
+        dirty = "-dirty" if git.ask("status", "--porcelain").strip() else ""
+        seconds = int(git.ask("log", "-1", "--format=%ct"))
+    except ToolFailed:
+        return Source(folder, version, "", 0)
+    return Source(folder, version, commit + dirty, seconds)
+
+
+def by_azure(of: Source, to: Deployment) -> list[str]:
+    """What ``az`` is to be told: the registry builds it, and no Docker is needed here."""
+    return [
+        *("acr", "build", "--registry", to.registry, "--subscription", to.subscription),
+        *("--image", f"{REPOSITORY}:{of.tag}", "--image", f"{REPOSITORY}:{of.version}"),
+        *("--platform", PLATFORM, "--file", str(of.folder / "Dockerfile")),
+        *_arguments(of),
+        str(of.folder),
+    ]
+
+
+def by_docker(of: Source, to: Deployment) -> list[str]:
+    """What ``docker`` is to be told."""
+    tags = [f"{to.registry_server}/{REPOSITORY}:{tag}" for tag in (of.tag, of.version)]
+    return [
+        *("build", "--platform", PLATFORM, "--file", str(of.folder / "Dockerfile")),
+        *(word for tag in tags for word in ("--tag", tag)),
+        *_arguments(of),
+        str(of.folder),
+    ]
+
+
+def _arguments(of: Source) -> list[str]:
+    pairs = (f"{name}={value}" for name, value in of.arguments.items())
+    return [word for pair in pairs for word in ("--build-arg", pair)]

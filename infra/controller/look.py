@@ -1,0 +1,157 @@
+"""Looks at the grid: what is to be done, by whom, by when."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from redis.exceptions import ResponseError
+
+from engine import keys
+from engine.errors import ServerError
+from engine.following import look_after
+from engine.grid import Grid
+from engine.job import Job, Lane, Progress
+from engine.streams import is_damage
+from infra.controller.model import Calls, Demand, Observation
+from infra.pool.consumers import Count
+
+ENDED = 120.0
+"""Seconds for which a job that has ended is still told of, so that its last trades are counted."""
+
+AGAIN = 60.0
+"""Seconds after which a job that has ended is looked at again: it may have been resumed."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Lookout:
+    """Looks at one grid again and again, at what has ended less often."""
+
+    grid: Grid
+    lane: Lane
+    """``realtime``, or ``bulk`` for all lanes of jobs."""
+    is_ours: Callable[[str], bool] = bool
+    """Whether a crew in the roster is the pool's."""
+    _ended: dict[str, float] = field(default_factory=dict)
+    """When to look again at jobs that have ended, by name."""
+
+    async def look(self, count: Count) -> Observation:
+        """See how things stand; ``count`` is what the pool says of its consumers.
+
+        Raises what redis-py raises if the server is away.
+        """
+        now = await self.grid.jobs.now()
+        demands, calls = [], None
+        if self.lane is Lane.REALTIME:
+            calls = await self._calls(now)
+        else:
+            await self._release()
+            demands = await self._demands(now)
+        ours, others = await self._serving()
+        return Observation(
+            now,
+            demands,
+            living=min(len(ours), count.living),
+            slots=sum(ours[: count.living]),
+            starting=max(count.living - len(ours), 0),
+            others=others,
+            calls=calls,
+        )
+
+    async def _serving(self) -> tuple[list[int], int]:
+        """The slots of each consumer of the pool that serves, and those of all others."""
+        ours, others = [], 0
+        for each in await self.grid.roster.living():
+            if self.lane not in each.lanes or each.draining:
+                continue
+            if self.is_ours(each.crew.partition("/")[0]):
+                ours.append(each.slots)
+            elif self.lane is not Lane.REALTIME:
+                others += each.slots
+        return sorted(ours, reverse=True), others
+
+    async def _release(self) -> None:
+        """Do what is due for jobs that wait for others: no consumer may be there to do it."""
+        for name, token in (await self.grid.jobs.held()).items():
+            try:
+                await look_after(self.grid, name, token)
+            except (ServerError, ValueError, ResponseError) as error:
+                if isinstance(error, ResponseError) and not is_damage(error):
+                    raise
+                log.error("cannot look after a job that waits", job=name, error=str(error))
+                await self.grid.jobs.let_go(name, token)
+
+    async def _demands(self, now: float) -> list[Demand]:
+        """What jobs still ask for, in the order in which consumers come to it."""
+        names = await self.grid.jobs.names()
+        self._ended = {name: at for name, at in self._ended.items() if at > now}
+        found = []
+        for name in names:
+            if name in self._ended:
+                continue
+            progress = await self._progress(name)
+            if progress is None:
+                continue
+            if progress.ended and now - progress.settled_at > ENDED:
+                self._ended[name] = now + AGAIN
+            else:
+                found.append(progress)
+        found.sort(key=_order)
+        return [_demand(progress) for progress in found]
+
+    async def _progress(self, name: str) -> Progress | None:
+        try:
+            job = await self.grid.jobs.get(name)
+            return await self.grid.jobs.progress(job) if job is not None else None
+        except (ServerError, ValueError, ResponseError) as error:
+            if isinstance(error, ResponseError) and not is_damage(error):
+                raise
+            log.warning("a job cannot be read", job=name, error=str(error))
+            return None
+
+    async def _calls(self, now: float) -> Calls:
+        arrived, inside, oldest = 0, 0, 0.0
+        for partition in range(self.grid.partitions):
+            try:
+                # Told by Redis 7 and Valkey; without it only calls that wait too long show.
+                info = await self.grid.redis.xinfo_stream(keys.stream(partition, self.lane))
+            except ResponseError as error:
+                if "no such key" in str(error):
+                    continue
+                raise
+            arrived += int(info.get("entries-added", 0))
+            inside += int(info["length"])
+            if info["first-entry"]:
+                milliseconds = int(info["first-entry"][0].split(b"-")[0])
+                oldest = max(oldest, now - milliseconds / 1000)
+        return Calls(arrived, inside, oldest)
+
+
+def _order(progress: Progress) -> tuple[bool, bool, float]:
+    """As consumers come to jobs: the higher lane first, then who stands in the stream first."""
+    lane = progress.job.lane is not Lane.HIGH
+    return lane, progress.held_back, progress.released_at or progress.job.submitted_at
+
+
+def _demand(progress: Progress) -> Demand:
+    job, counts = progress.job, progress.counts
+    due = job.by if job.by is not None and math.isfinite(job.by) else None
+    return Demand(
+        job.name,
+        kind_of(job),
+        left=0 if progress.ended else max(counts.in_flight, 0),
+        ended=counts.ended - counts.cancelled,
+        chunk=max(job.chunk, 1),
+        due=due,
+        since=progress.released_at or job.submitted_at,
+        held=progress.held_back,
+    )
+
+
+def kind_of(job: Job) -> str:
+    """What decides the cost of a job's trades, in words."""
+    told = {"paths": job.paths, "accuracy": job.accuracy, **job.options}
+    words = [f"{name}={value}" for name, value in sorted(told.items()) if value is not None]
+    return " ".join([job.algorithm, f"book={job.book}", *words])[:200]

@@ -1,0 +1,196 @@
+"""The controller: leads if nobody else does, looks, decides, writes that down, and acts on it.
+
+It may be killed at any moment: what it has learnt and decided is on the server, and all else is
+seen anew at the next look.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from redis.exceptions import RedisClusterException, RedisError
+
+from engine.backoff import delay
+from engine.connection import passes
+from engine.errors import AzfinsimError
+from engine.job import Lane
+from infra.controller.decide import decide
+from infra.controller.history import History
+from infra.controller.lead import Lead
+from infra.controller.look import Lookout
+from infra.controller.model import Decision, Observation, Policy
+from infra.controller.realtime import decide_realtime
+from infra.controller.words import sentence
+from infra.pool.consumers import Consumers
+
+LAST_WORDS = 2.0
+"""Seconds that resigning may take at the end, if the server does not answer."""
+
+RENEWALS = 3
+"""In each lease."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen at one moment, and what was decided of it."""
+
+    seen: Observation
+    decision: Decision
+
+    @property
+    def words(self) -> str:
+        return sentence(self.decision, self.seen)
+
+
+@dataclass(slots=True)
+class Controller:
+    """One controller of one lane."""
+
+    lead: Lead
+    lookout: Lookout
+    consumers: Consumers
+    policy: Policy
+    interval: float
+    """Seconds between looks."""
+    dry: bool = False
+    """Only tells what it would do; does not lead."""
+    stop: anyio.Event = field(default_factory=anyio.Event)
+    latest: Look | None = None
+    _dry_history: History | None = None
+    _followed: str = ""
+
+    async def run(self) -> None:
+        """Control until stopped, whoever else does so too, whether the server is there or not."""
+        failures = 0
+        try:
+            while not self.stop.is_set():
+                try:
+                    await self.turn()
+                    failures = 0
+                except (RedisError, RedisClusterException, AzfinsimError) as error:
+                    if not _passes(error):
+                        raise
+                    if failures in (0, 5) or failures % 30 == 0:
+                        log.warning("cannot control now", error=str(error), tries=failures)
+                    await self._pause(delay(failures))
+                    failures += 1
+        finally:
+            await self._resign()
+
+    async def run_once(self) -> bool:
+        """Look and act once; False if another leads."""
+        if not self.dry and not await self.lead.take():
+            log.info("standing by", controller=self.lead.name, leader=self.lead.leader)
+            return False
+        try:
+            await self.look()
+        finally:
+            await self._resign()
+        return True
+
+    async def turn(self) -> None:
+        """Lead as long as possible, or wait a little for whoever leads to lead no more."""
+        if self.dry:
+            await self.look()
+            await self._pause(self.interval)
+        elif await self.lead.take():
+            await self._reign()
+        else:
+            if self.lead.leader != self._followed:
+                self._followed = self.lead.leader
+                log.info("standing by", controller=self.lead.name, leader=self.lead.leader)
+            await self._pause(self.lead.lease / RENEWALS)
+
+    async def look(self) -> Look:
+        """Look once, decide, and act on it, if we lead and may."""
+        seen = await self.lookout.look(await self.consumers.count())
+        history = (self._dry_history or await self.lead.history()).looked(seen)
+        deciding = decide_realtime if self.lookout.lane is Lane.REALTIME else decide
+        decision, history = deciding(seen, self.policy, history)
+        self.latest = Look(seen, decision)
+        if self.dry:
+            self._dry_history = history
+            self._tell("would decide")
+        elif await self.lead.record(history, decision):
+            self._tell("decided")
+            # Nothing was awaited since we were told that we lead; but we may have been frozen.
+            if decision.consumers != seen.present and self.lead.leads:
+                changed = await self.consumers.set(decision.consumers)
+                log.info("set", consumers=decision.consumers, change=changed, token=self.lead.token)
+        return self.latest
+
+    async def _reign(self) -> None:
+        log.info("leading", controller=self.lead.name, token=self.lead.token)
+        self._followed = ""
+        async with anyio.create_task_group() as group:
+            # When the lease lapses all is left as it is, whatever is being waited for.
+            self._extend(group.cancel_scope)
+            group.start_soon(self._keep, group.cancel_scope)
+            while not self.stop.is_set():
+                await self._look_patiently()
+                await self._pause(self.interval)
+            group.cancel_scope.cancel()
+        if not self.stop.is_set():
+            log.warning("leading no more", controller=self.lead.name, token=self.lead.token)
+
+    async def _look_patiently(self) -> None:
+        """Look; what cannot be done now is tried at the next look, while the lease lasts."""
+        try:
+            await self.look()
+        except (RedisError, RedisClusterException, AzfinsimError) as error:
+            if not _passes(error):
+                raise
+            log.warning("cannot control now", error=str(error))
+
+    async def _keep(self, reign: anyio.CancelScope) -> None:
+        """Renew the lease; end the reign if another leads."""
+        while True:
+            await anyio.sleep(self.lead.lease / RENEWALS)
+            try:
+                leads = await self.lead.take()
+            except (RedisError, RedisClusterException) as error:
+                if not passes(error):
+                    raise
+                log.warning("cannot renew the lease", error=str(error))
+                continue
+            if not leads:
+                reign.cancel()
+            self._extend(reign)
+
+    def _extend(self, reign: anyio.CancelScope) -> None:
+        if math.isfinite(self.lead.until):
+            reign.deadline = anyio.current_time() + self.lead.until - time.monotonic()
+
+    async def _resign(self) -> None:
+        with anyio.move_on_after(LAST_WORDS, shield=True):
+            try:
+                if not self.dry:
+                    await self.lead.resign()
+            except (RedisError, RedisClusterException) as error:
+                log.warning("cannot resign: the lease has to lapse", error=str(error))
+
+    async def _pause(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self.stop.wait()
+
+    def _tell(self, event: str) -> None:
+        assert self.latest is not None
+        seen, decision = self.latest.seen, self.latest.decision
+        log.info(
+            event,
+            words=self.latest.words,
+            consumers=decision.consumers,
+            living=seen.living,
+            starting=seen.starting,
+            left=seen.left,
+            token=self.lead.token,
+        )
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it may come right: the server's, or the pool's, which had answered at the start."""
+    return isinstance(error, AzfinsimError) or passes(error)

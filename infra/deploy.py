@@ -1,0 +1,78 @@
+"""What deploying, telling and destroying have in common: checks, and the configuration."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.errors import ServerError, UsageError
+from infra.config import Deployment, load
+from infra.deploy_azure import (
+    Account,
+    check_location,
+    check_room_for_account,
+    cores_allowed,
+    cores_wanted,
+    shortages,
+)
+from infra.deploy_terraform import Plan, Terraform
+from infra.tools import Tool
+
+NAME, LOCATION = "azfinsim", "westeurope"
+"""What is chosen for who chooses nothing; as in infra/terraform/variables.tf."""
+
+FOLDER = Path("azfinsim-terraform")
+
+
+def check_first(az: Tool, who: Account, location: str, deployed: Mapping[str, Any] | None) -> None:
+    """What can be said before Terraform is asked. Raises UsageError and ServerError."""
+    check_location(az, location)
+    if deployed is None:
+        check_room_for_account(az, who.subscription, location)
+
+
+def too_few_cores(az: Tool, plan: Plan, deployed: Mapping[str, Any] | None) -> list[str]:
+    """What to say where quotas are smaller than the pools may grow.
+
+    Batch tells an account's quotas only once it is there: before the first deployment nothing.
+    """
+    if deployed is None or "cores" not in plan.outputs:
+        return []
+    account = (urlsplit(deployed["batch_endpoint"]).hostname or "").partition(".")[0]
+    allowed = cores_allowed(az, deployed["subscription"], deployed["resource_group"], account)
+    return list(shortages(cores_wanted(plan.outputs["cores"]), allowed))
+
+
+def check_losses(plan: Plan, yes: bool) -> None:
+    """Raises UsageError if data would be lost, and nobody is asked about it."""
+    if plan.losing and yes:
+        raise UsageError(
+            f"this would replace or delete {', '.join(plan.losing)}, with all that is in there: "
+            "look at the plan above, and say so yourself, without --yes"
+        )
+
+
+def deployed_by(terraform: Terraform) -> dict[str, Any]:
+    """Where everything is. Raises ServerError if nothing was deployed."""
+    told = terraform.output("deployment")
+    if told is None:
+        raise ServerError(
+            f"nothing is deployed from {terraform.folder}: `azfinsim infra deploy`, or name "
+            "another --dir"
+        )
+    return dict(told)
+
+
+def configuration(deployed: Mapping[str, Any], path: Path) -> Deployment:
+    """The configuration of what is deployed, with the image that the file at ``path`` names.
+
+    Before the first build that is the one that `infra build` will push for this version.
+    """
+    here = version("azfinsim")
+    image = f"{deployed['registry_server']}/azfinsim:{here}"
+    if path.exists():
+        before = load(path)
+        if before.registry_server == deployed["registry_server"]:
+            image = before.image
+    return Deployment.from_values({**deployed, "image": image, "version": here}, "the deployment")

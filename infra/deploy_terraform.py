@@ -1,0 +1,252 @@
+"""Terraform and its folder: a copy of our module, what was chosen for it, and its state.
+
+    FOLDER/module/               our files, written anew each time, and which provider was taken
+    FOLDER/settings.tfvars.json  subscription, name and region
+    FOLDER/profile.tfvars        the profile
+    FOLDER/own.tfvars            what the user gave besides
+    FOLDER/terraform.tfstate     the state, unless it is kept elsewhere (backend.tfbackend)
+
+The folder is readable by its owner alone: a state holds all that a provider tells of resources.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engine.errors import ServerError, UsageError
+from infra.deploy_azure import way_out
+from infra.tools import Tool, ToolFailed, last_words
+
+MODULE = Path(__file__).parent / "terraform"
+PROFILES = ("dev", "production")
+OLDEST = (1, 9, 0)
+LOCK = ".terraform.lock.hcl"
+
+HOLDS_DATA = frozenset(
+    {"azurerm_key_vault", "azurerm_managed_redis", "azurerm_storage_account"}
+    | {"azurerm_storage_container"}
+)
+"""Kinds of resources with which data would go."""
+
+CHANGED, FAILED = 2, 1
+"""Exit codes of ``terraform plan -detailed-exitcode``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may be chosen when deploying; None to leave it as it was."""
+
+    subscription: str
+    name: str | None = None
+    location: str | None = None
+    profile: str | None = None
+    var_file: Path | None = None
+    backend: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done."""
+
+    changes: Mapping[str, int]
+    """How many resources are to be created, updated, replaced and deleted."""
+    losing: tuple[str, ...]
+    """Resources that hold data and would be replaced or deleted."""
+    outputs: Mapping[str, Any]
+    """As far as they are known before."""
+
+    @property
+    def empty(self) -> bool:
+        return not any(self.changes.values())
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> "Plan":
+        """Of what ``terraform show -json`` prints of a plan."""
+        changes = dict.fromkeys(("create", "update", "replace", "delete"), 0)
+        losing = []
+        for resource in told.get("resource_changes", []):
+            kinds = set(resource["change"]["actions"])
+            kind = "replace" if kinds == {"create", "delete"} else next(iter(kinds))
+            if kind in changes:
+                changes[kind] += 1
+            if "delete" in kinds and resource["type"] in HOLDS_DATA:
+                losing.append(resource["address"])
+        outputs = told.get("planned_values", {}).get("outputs", {})
+        return cls(
+            changes,
+            tuple(losing),
+            {name: output["value"] for name, output in outputs.items() if "value" in output},
+        )
+
+
+class Terraform:
+    """Terraform at work in a folder. Raises UsageError if there is none, or it is too old."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self._module = self.folder / "module"
+        settings = {
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "TF_DATA_DIR": str(self.folder / ".terraform"),
+            # It asks a server of its maker's for news otherwise.
+            "CHECKPOINT_DISABLE": "1",
+        }
+        self._tool = Tool.find("terraform", environment=settings)
+        self._check_version()
+
+    def _check_version(self) -> None:
+        told = orjson.loads(self._tool.ask("version", "-json"))["terraform_version"]
+        found = tuple(int(number) for number in re.findall(r"\d+", told)[:3])
+        if found < OLDEST:
+            raise UsageError(
+                f"terraform is {told}: must be {'.'.join(map(str, OLDEST))} or later "
+                "(https://developer.hashicorp.com/terraform/install)"
+            )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What was chosen of subscription, name and location when it was first deployed."""
+        path = self.folder / "settings.tfvars.json"
+        return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
+
+    def write(self, choices: Choices) -> None:
+        """Put our module and what was chosen into the folder.
+
+        Raises UsageError for another subscription, name or region than before: Terraform would
+        destroy all that is there, and build it elsewhere.
+        """
+        before, chosen = self.settings, self._chosen(choices)
+        for field, value in chosen.items():
+            if before.get(field, value) != value:
+                raise UsageError(
+                    f"{self.folder} deploys {field} {before[field]}, and this would be {value}: "
+                    "name another --dir, or `azfinsim infra destroy` that one first"
+                )
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._copy_module()
+        settings = orjson.dumps({**before, **chosen}, option=orjson.OPT_INDENT_2)
+        (self.folder / "settings.tfvars.json").write_bytes(settings)
+        if choices.profile is not None or not (self.folder / "profile.tfvars").exists():
+            profile = MODULE / f"{choices.profile or PROFILES[0]}.tfvars"
+            shutil.copyfile(profile, self.folder / "profile.tfvars")
+        for told, name in ((choices.var_file, "own.tfvars"), (choices.backend, _BACKEND)):
+            if told is not None:
+                shutil.copyfile(told, self.folder / name)
+        self._write_backend()
+
+    @staticmethod
+    def _chosen(choices: Choices) -> dict[str, str]:
+        told = {
+            "subscription": choices.subscription,
+            "name": choices.name,
+            "location": choices.location,
+        }
+        return {field: value for field, value in told.items() if value is not None}
+
+    def _copy_module(self) -> None:
+        lock = self._module / LOCK
+        kept = lock.read_bytes() if lock.exists() else None
+        shutil.rmtree(self._module, ignore_errors=True)
+        shutil.copytree(
+            MODULE, self._module, ignore=shutil.ignore_patterns("tests", "*.tfvars", ".terraform*")
+        )
+        if kept is not None:
+            lock.write_bytes(kept)
+
+    def _write_backend(self) -> None:
+        away = (self.folder / _BACKEND).exists()
+        kind = 'backend "azurerm" {}' if away else f'backend "local" {{ path = "{self._state}" }}'
+        (self._module / "backend.tf").write_text(f"terraform {{\n  {kind}\n}}\n", "utf-8")
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / "terraform.tfstate"
+
+    def init(self) -> None:
+        """Fetch the provider, and find the state."""
+        if not self._module.exists():
+            raise UsageError(
+                f"nothing was deployed from {self.folder}: name its folder with --dir, or "
+                "`azfinsim infra deploy`"
+            )
+        away = self.folder / _BACKEND
+        backend = [f"-backend-config={away}"] if away.exists() else []
+        try:
+            self._ask("init", "-no-color", *backend)
+        except ToolFailed as error:
+            raise _explained("terraform init", error.said) from None
+
+    def plan(self, *, destroy: bool = False) -> Plan:
+        """Work out what would be done, and show it."""
+        asked = ["-destroy"] if destroy else []
+        code = self._tool.show(
+            *(f"-chdir={self._module}", "plan", "-detailed-exitcode", f"-out={self._planned}"),
+            *(*self._var_files(), *asked),
+        )
+        if code not in (0, CHANGED):
+            raise ServerError("terraform could not make a plan: it says why above")
+        self._planned.chmod(0o600)
+        return Plan.read(orjson.loads(self._ask("show", "-json", str(self._planned))))
+
+    def apply(self, done: Callable[[str], None]) -> None:
+        """Do what was planned; ``done`` is told each resource that is ready.
+
+        Raises ServerError with what went wrong: what was made by then is kept in the state, and
+        another go begins where this one ended.
+        """
+        errors: list[str] = []
+        chdir = f"-chdir={self._module}"
+        with self._tool.lines(chdir, "apply", "-json", str(self._planned)) as (lines, process):
+            for line in lines:
+                _follow(line, done, errors)
+        self._planned.unlink(missing_ok=True)
+        if process.returncode:
+            raise _explained("terraform apply", "; ".join(errors) or "it gave no reason")
+
+    def output(self, name: str) -> Any:
+        """An output; None if there is none, because nothing was deployed yet."""
+        told = orjson.loads(self._ask("output", "-json"))
+        return told[name]["value"] if name in told else None
+
+    def forget_plan(self) -> None:
+        """Remove a plan that is not to be carried out."""
+        self._planned.unlink(missing_ok=True)
+
+    @property
+    def _planned(self) -> Path:
+        return self.folder / "plan.tfplan"
+
+    def _var_files(self) -> list[str]:
+        names = ("profile.tfvars", "own.tfvars", "settings.tfvars.json")
+        return [f"-var-file={self.folder / n}" for n in names if (self.folder / n).exists()]
+
+    def _ask(self, command: str, *arguments: str) -> str:
+        return self._tool.ask(f"-chdir={self._module}", command, *arguments)
+
+
+_BACKEND = "backend.tfbackend"
+
+
+def _follow(line: str, done: Callable[[str], None], errors: list[str]) -> None:
+    """Take in one line of what ``terraform apply -json`` prints."""
+    try:
+        told = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return
+    match told.get("type"):
+        case "apply_complete":
+            done(told["hook"]["resource"]["addr"])
+        case "diagnostic" if told.get("@level") == "error":
+            diagnostic = told["diagnostic"]
+            errors.append(f"{diagnostic['summary']}: {last_words(diagnostic.get('detail', ''))}")
+
+
+def _explained(what: str, said: str) -> ServerError:
+    advice = way_out(said)
+    return ServerError(f"{what} failed: {said}" + (f"\nway out: {advice}" if advice else ""))

@@ -1,0 +1,130 @@
+"""``azfinsim pool down``: have consumers no more, or fewer."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.address import Address
+from engine.edge import DONE, note, print_json, progress, run_async
+from infra.pool.consumers import Consumers, Count
+from infra.pool.ground import Ground, crew_options, ground, ground_options, opened, order
+from infra.pool.local import DRAIN
+from infra.pool.plan import MOST, Order
+
+PATIENCE = 120.0
+"""Seconds that consumers have to leave, if nothing else is said: to hear of it, to finish what they
+are pricing, and for Batch to notice. Processes of this machine hear of it at once."""
+
+GRACE = 10.0
+"""Seconds in which a process of this machine that has drained ends."""
+
+Report = dict[str, Any]
+
+
+@click.command()
+@crew_options
+@click.option("--now", is_flag=True, help="End them at once; others price again what they held.")
+@click.option("--keep", type=click.IntRange(1, MOST), help="Leave so many; do not wait.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help=f"Then end those by force that have not left.  [default: {PATIENCE:g}]",
+)
+@ground_options
+def down(
+    lane: str,
+    name: str | None,
+    now: bool,
+    keep: int | None,
+    patience: float | None,
+    local: bool,
+    state: Path,
+    config: Path | None,
+    address: Address | None,
+    as_json: bool,
+) -> int:
+    """End a crew: each finishes what it prices, hands back the rest, and leaves.
+
+    Nothing is lost, however it ends: what a consumer still held is priced by others.
+    """
+    at_most = 0.0 if now else patience
+    if at_most is None:
+        at_most = DRAIN + GRACE if local else PATIENCE
+    wanted = order(lane, name)
+    where = ground(local, state, config, address)
+    report = run_async(_local if local else _batch, where, wanted, keep, at_most)
+    report = {"crew": wanted.name, "where": "local" if local else "batch", **report}
+    if as_json:
+        print_json(report)
+    else:
+        _tell(report)
+    return DONE
+
+
+async def _batch(where: Ground, wanted: Order, keep: int | None, at_most: float) -> Report:
+    from infra.pool.batch_crew import BatchCrew
+
+    async with opened(where, grid=at_most > 0 or keep is not None) as (service, grid):
+        roster = grid.roster if grid is not None else None
+        crew = BatchCrew(service, where.deployment(), wanted, roster)
+        if keep is not None:
+            return await _keep(crew, keep)
+        job = await crew.job()
+        if job is None:
+            return _ended(Count(), 0)
+        before = await crew.count()
+        with _shown(before) as watch:
+            return _ended(before, await crew.end(job, at_most, watch))
+
+
+async def _local(where: Ground, wanted: Order, keep: int | None, at_most: float) -> Report:
+    crew = where.local_crew(wanted, may_start=False)
+    if keep is not None:
+        return await _keep(crew, keep)
+    before = await crew.count()
+    with _shown(before) as watch:
+        return _ended(before, await crew.end(at_most, watch))
+
+
+async def _keep(crew: Consumers, keep: int) -> Report:
+    there = (await crew.count()).living
+    leaving = -await crew.set(min(keep, there))
+    return {"consumers": there - leaving, "leaving": leaving}
+
+
+def _ended(before: Count, by_force: int) -> Report:
+    return {"consumers": 0, "left": _present(before) - by_force, "by_force": by_force}
+
+
+def _present(count: Count) -> int:
+    return count.living + count.leaving
+
+
+@contextmanager
+def _shown(before: Count) -> Iterator[Callable[[Count], None]]:
+    """Show how many have left."""
+    told = 0
+    with progress("leaving", _present(before)) as advance:
+
+        def watch(count: Count) -> None:
+            nonlocal told
+            gone = _present(before) - _present(count)
+            advance(gone - told)
+            told = gone
+
+        yield watch
+
+
+def _tell(report: Report) -> None:
+    crew = report["crew"]
+    if "leaving" in report:
+        note(f"crew {crew}: {report['leaving']} told to leave, {report['consumers']} stay")
+    elif not report["left"] + report["by_force"]:
+        note(f"crew {crew}: there are none")
+    else:
+        forced = f", {report['by_force']} ended by force" if report["by_force"] else ""
+        note(f"crew {crew}: {report['left']} have left{forced}")

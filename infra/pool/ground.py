@@ -1,0 +1,127 @@
+"""What the commands of ``azfinsim pool`` share: options, and the way to Batch and the grid."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.address import Address
+from engine.credentials import credential
+from engine.edge import json_option, needed, optional_redis_option
+from engine.grid import Grid, open_grid
+from infra import config
+from infra.config import Deployment
+from infra.pool.local import LocalCrew, state_folder
+from infra.pool.plan import Order, PoolLane, check_crew
+
+if TYPE_CHECKING:
+    from infra.pool.batch_client import BatchService
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where consumers are to be, as the user has said."""
+
+    local: bool
+    state: Path
+    config: Path
+    address: Address | None
+
+    def deployment(self) -> Deployment:
+        """What is deployed on Azure. Raises UsageError if that is not known."""
+        return config.load(self.config)
+
+    def server(self) -> Address:
+        """The grid's server, as this machine reaches it. Raises ServerError if it is not known."""
+        if self.address is None and not self.local:
+            return Address.parse(self.deployment().redis_url, os.environ)
+        return needed(self.address)
+
+    def local_crew(self, order: Order, *, may_start: bool = True) -> LocalCrew:
+        """A crew of this machine. Raises ServerError if it may start some and knows no server."""
+        return LocalCrew(self.state, order, self.server() if may_start else None, os.environ)
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator["BatchService"]:
+        """The Batch account. Raises UsageError if Azure's SDK is not installed."""
+        # What Azure's SDK logs, its errors say too; without a handler it would be printed.
+        logging.getLogger("azure").addHandler(logging.NullHandler())
+        asker = credential(os.environ)
+        # Behind the credential, which says in a sentence that there is no SDK.
+        from infra.pool.batch_client import open_batch
+
+        async with asker, open_batch(self.deployment().batch_endpoint, asker) as service:
+            yield service
+
+    @asynccontextmanager
+    async def grid(self) -> AsyncIterator[Grid]:
+        """The grid. Raises ServerError if its server cannot be reached."""
+        async with open_grid(self.server()) as grid:
+            yield grid
+
+
+def _all(*options: Option) -> Option:
+    """Several options as one decorator, in their order."""
+
+    def decorate(call: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            call = option(call)
+        return call
+
+    return decorate
+
+
+crew_options = _all(
+    click.option(
+        "--lane",
+        type=click.Choice([str(lane) for lane in PoolLane]),
+        default=str(PoolLane.BULK),
+        help="Which pool: bulk serves jobs, realtime those who wait for a price.",
+    ),
+    click.option("--name", help="The crew: consumers of one name.  [default: the lane]"),
+)
+"""--lane and --name; ``order`` takes them."""
+
+ground_options = _all(
+    click.option("--local", is_flag=True, help="Processes of this machine, not Azure Batch."),
+    click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=lambda: state_folder(os.environ),
+        show_default="~/.local/state/azfinsim/crews",
+        help="Where crews of this machine are kept.",
+    ),
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="What is deployed on Azure.  [default: AZFINSIM_CONFIG, or azfinsim.json]",
+    ),
+    optional_redis_option,
+    json_option,
+)
+"""--local, --state, --config, --redis-url, --json; ``ground`` takes the first four."""
+
+
+def ground(local: bool, state: Path, config_path: Path | None, address: Address | None) -> Ground:
+    """The ground of the options."""
+    return Ground(local, state, config.place(os.environ, config_path), address)
+
+
+def order(lane: str, name: str | None, **options: Any) -> Order:
+    """The order of the options. Raises UsageError if the name will not do."""
+    return Order(check_crew(name or lane), PoolLane(lane), **options)
+
+
+@asynccontextmanager
+async def opened(place: Ground, *, grid: bool) -> AsyncIterator[tuple["BatchService", Grid | None]]:
+    """The Batch account, and the grid if it is needed."""
+    async with AsyncExitStack() as stack:
+        found = await stack.enter_async_context(place.grid()) if grid else None
+        yield await stack.enter_async_context(place.batch()), found

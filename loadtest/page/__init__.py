@@ -1,0 +1,1 @@
+"""The page of a load test: one HTML file that needs nothing else."""

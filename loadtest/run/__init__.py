@@ -1,0 +1,1 @@
+"""``azfinsim loadtest run``: a scenario from start to verdict."""

@@ -1,0 +1,140 @@
+"""The search for the capacity: round after round on one stand, each when all is drained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from engine.errors import ServerError, UsageError
+from engine.job import Lane
+from loadtest import record
+from loadtest.capacity import PRECISION, Evidence, Search, limit_of
+from loadtest.chaos.patience import until
+from loadtest.run.round import Round
+from loadtest.run.stand import Stand
+from loadtest.scenario import Scenario
+from loadtest.scenario_read import at_rate
+from loadtest.timetable import planned
+
+KEPT_UP = 0.97
+"""Of the calls that must be priced while it is measured: if fewer are, more and more wait."""
+
+DRAINED = 60.0
+"""Seconds in which what a try has left must be gone."""
+
+UNIT = "trades/s"
+
+
+def check(scenario: Scenario) -> None:
+    """Raise UsageError for a scenario that has no rate to be searched for."""
+    if scenario.realtime is None:
+        raise UsageError("--find-capacity searches for a rate of calls: add a [realtime]")
+    if not scenario.peak:
+        raise UsageError("--find-capacity cannot raise the rate of a trace: give it another phase")
+
+
+@dataclass(slots=True)
+class Hunt:
+    """The search on one stand."""
+
+    stand: Stand
+    scenario: Scenario
+    tell: Callable[[str], None]
+    on_look: Callable[[Round], None]
+    precision: float = PRECISION
+    tries: list[record.Try] = field(default_factory=list)
+    best: Round | None = None
+    """The last round that met the objectives at the highest rate."""
+    latest: Round | None = None
+    _why: tuple[str, str] = ("nothing", "no rate missed the objectives")
+    """What limited the lowest rate that missed them."""
+    _lowest: float = float("inf")
+    _rate: float | None = None
+
+    async def run(self) -> None:
+        """Search to the end; raises ServerError if the server dies."""
+        search = Search(self.scenario.peak, self.precision)
+        while (rate := search.next_rate()) is not None:
+            await self._drain()
+            scenario = at_rate(self.scenario, rate)
+            # Consumers stay for the next try, and so lost trades cannot be told apart.
+            tried = self.latest = Round(
+                self.stand, scenario, self.tell, audit=False, on_look=self.on_look
+            )
+            await tried.run()
+            if tried.ended_early is not None:
+                raise ServerError(tried.ended_early)
+            self._judge(search, rate, tried)
+        self._rate = search.found
+
+    def _judge(self, search: Search, rate: float, tried: Round) -> None:
+        met = tried.verdict().met and keeps_up(tried)
+        limit, why = ("", "") if met else limit_of(evidence_of(tried))
+        realtime = tried.realtime()
+        p99 = realtime.latency.p99 if realtime is not None else None
+        search.tell(rate, met=met)
+        self.tries.append(record.Try(rate=rate, met=met, p99=p99, limited_by=limit))
+        if met:
+            self.best = tried
+        elif rate <= self._lowest:
+            self._lowest, self._why = rate, (limit, why)
+        told = "-" if p99 is None else f"{p99 * 1000:,.1f} ms"
+        end = "met" if met else f"missed: {limit}"
+        self.tell(f"try {len(self.tries)}: {rate:,.1f}/s, p99 {told}, {end}")
+
+    def capacity(self) -> record.Capacity:
+        """What was found."""
+        limit, why = self._why
+        return record.Capacity(
+            rate=self._rate, unit=UNIT, limited_by=limit, why=why, tries=self.tries
+        )
+
+    async def _drain(self) -> None:
+        """Wait until nothing of the try before is queued."""
+        await until(self._idle, DRAINED)
+
+    async def _idle(self) -> bool:
+        return not any((await self.stand.grid.streams.backlog(list(Lane))).values())
+
+
+def keeps_up(tried: Round) -> bool:
+    """Whether prices came as fast as calls were made."""
+    calls = tried.collector
+    wanted = sum(moment >= 0 for moment in planned(tried.scenario))
+    if not len(calls.total.latency):
+        return not wanted
+    # Calls that are under way at the end as they were at the beginning are no backlog: as many as
+    # come while a quick one is answered.
+    [quick] = calls.total.latency.percentiles(10)
+    under_way = quick * tried.scenario.peak + 1
+    return calls.within >= KEPT_UP * wanted - under_way
+
+
+def evidence_of(tried: Round) -> Evidence:
+    """What was seen of what could be used up."""
+    series, realtime = tried.collector.series(), tried.realtime()
+    assert realtime is not None
+    within = [at for at, t in enumerate(series.t) if 0 < t <= tried.scenario.measured + 1e-6]
+
+    def mean(column: record.Column) -> float | None:
+        known = [value for at in within if (value := column[at]) is not None]
+        return sum(known) / len(known) if known else None
+
+    slots, consumers = mean(series.slots), mean(series.consumers)
+    cpu, redis, own = mean(series.generator_cpu), mean(series.redis_cpu), mean(series.consumer_cpu)
+    busy = None
+    if slots and realtime.price.mean is not None:
+        busy = realtime.price.mean * realtime.rate / slots
+    return Evidence(
+        dropped=realtime.dropped,
+        late=(realtime.lateness.p99 or 0.0) / (realtime.latency.p99 or 1.0),
+        generator_cpu=cpu / max(realtime.generators, 1) if cpu is not None else None,
+        slots_busy=busy,
+        redis_cpu=redis / tried.gauges.nodes if redis is not None else None,
+        consumer_cpu=own / consumers if own is not None and consumers else None,
+    )
+
+
+def in_short(scenario: Scenario, seconds: float) -> Scenario:
+    """The same in so many seconds, for one try."""
+    factor = seconds / scenario.measured
+    phases = tuple(replace(phase, seconds=phase.seconds * factor) for phase in scenario.phases)
+    return replace(scenario, phases=phases)

@@ -1,0 +1,69 @@
+"""The verdict on a test, and how far its figures can be trusted. Pure."""
+
+from collections.abc import Sequence
+
+from loadtest import record
+from loadtest.generator.tally import LATE, Tally
+from loadtest.objective import Objective, measured
+
+BEARABLE = 0.01
+"""Of the calls that may be late before the generator is told to be overloaded."""
+
+BUSY = 0.95
+"""Cores of one generator from which on it has no time to be exact."""
+
+
+def realtime_of(total: Tally, within: int, seconds: float, generators: int) -> record.Realtime:
+    """What came of the calls; ``within`` are the prices that came within the ``seconds``."""
+    return record.Realtime(
+        planned=total.planned,
+        sent=total.sent,
+        late=total.late,
+        dropped=total.dropped,
+        priced=total.priced,
+        errors=dict(total.errors),
+        rate=within / seconds if seconds > 0 else 0.0,
+        generators=generators,
+        latency=total.latency.times(),
+        queue=total.queue.times(),
+        price=total.price.times(),
+        return_=total.return_.times(),
+        lateness=total.lateness.times(),
+    )
+
+
+def judge(
+    objectives: Sequence[str],
+    realtime: record.Realtime | None,
+    bulk: record.Bulk | None,
+    lost: int,
+    warnings: Sequence[str] = (),
+    ended_early: str | None = None,
+) -> record.Verdict:
+    """Whether all objectives are met; a test that was not run to its end meets none."""
+    read = [Objective.parse(text) for text in objectives]
+    judged = [each.judge(measured(each, realtime, bulk, lost)) for each in read]
+    own = generator_warnings(realtime) if realtime is not None else []
+    return record.Verdict(
+        met=ended_early is None and all(each.met for each in judged),
+        objectives=judged,
+        warnings=[*own, *warnings],
+        ended_early=ended_early,
+    )
+
+
+def generator_warnings(realtime: record.Realtime) -> list[str]:
+    """What is to be said of the generators, who may have been the limit themselves."""
+    told = []
+    if realtime.late > BEARABLE * realtime.planned:
+        told.append(
+            f"the generator could not keep up: {realtime.late:,} of {realtime.planned:,} calls "
+            f"were sent over {LATE * 1000:g} ms late, which counts as latency: add generators, or "
+            "give them cores of their own"
+        )
+    if realtime.dropped:
+        told.append(
+            f"{realtime.dropped:,} of {realtime.planned:,} calls were not sent at all, since "
+            "their deadline passed before they could be"
+        )
+    return told

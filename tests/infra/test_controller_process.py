@@ -1,0 +1,257 @@
+"""Controllers as processes: jobs are done by consumers they start, whatever becomes of them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+
+from engine.connection import Address
+from engine.job import Job
+from infra.pool.local import LocalCrew, state_folder
+from infra.pool.plan import Order, PoolLane
+from tests.processes import ROOT, Field, field_at
+from tests.waiting import eventually
+
+LEASE = 1.5
+"""Seconds."""
+
+
+@dataclass(slots=True)
+class Control:
+    """One ``azfinsim pool control``, as a process."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = self.log.read_text(errors="replace").splitlines()
+        events = [orjson.loads(line) for line in lines if line.endswith("}")]
+        return [event for event in events if event["event"] == name]
+
+    def shows(self, name: str, within: float = 20.0) -> dict[str, Any]:
+        """Wait until it has logged this; the last time."""
+
+        def shown() -> list[dict[str, Any]]:
+            assert self.process.poll() is None, self.log.read_text()
+            return self.events(name)
+
+        return eventually(shown, within, f"{name!r} of a controller")[-1]
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.send(number)
+        code = self.process.wait(10)
+        assert "Traceback" not in self.log.read_text()
+        return code
+
+
+@dataclass(slots=True)
+class Scene:
+    """A grid, and the controllers and the crew of it."""
+
+    at: Field
+    folder: Path
+    controls: list[Control] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "AZFINSIM_REDIS_URL": self.at.url,
+            "XDG_STATE_HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    @property
+    def crew(self) -> LocalCrew:
+        order = Order("bulk", PoolLane.BULK, 1)
+        return LocalCrew(state_folder(self.environment), order, Address.parse(self.at.url), {})
+
+    @property
+    def living(self) -> int:
+        """Consumers that run, those included that were told to leave."""
+        return sum(each.living for each in self.crew.processes())
+
+    @property
+    def begun(self) -> int:
+        """Consumers that were ever started."""
+        return sum(
+            log.read_text(errors="replace").count('"serving"')
+            for log in self.crew.folder.glob("*.log")
+        )
+
+    def control(self, *options: str) -> Control:
+        """Start a controller of at most four consumers."""
+        log = self.folder / f"control-{len(self.controls)}.log"
+        told = ["--local", "--ceiling", "4", "--slots-per-consumer", "1", "--startup", "3"]
+        each = ["--interval", "0.3", "--lease", str(LEASE), "--log-format", "json"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command([*told, *each, *options]),
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.controls.append(Control(process, log))
+        return self.controls[-1]
+
+    def close(self) -> None:
+        for control in self.controls:
+            if control.process.poll() is None:
+                control.process.kill()
+                control.process.wait()
+        for each in self.crew.processes():
+            each.kill()
+        eventually(lambda: not self.living, what="the end of all consumers")
+
+
+def command(options: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "azfinsim", "pool", "control", *options]
+
+
+@pytest.fixture
+def scene(redis_url: str, tmp_path: Path) -> Iterator[Scene]:
+    with field_at(redis_url, tmp_path) as at:
+        made = Scene(at, tmp_path)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def soon(scene: Scene, name: str, trades: int, seconds: float, **fields: Any) -> Job:
+    """A job of so many trades of 20 ms that is to be done in so many seconds."""
+    now = scene.at.run(lambda grid: grid.jobs.now())
+    # Which sleep, 100 ms for an entry: how long does not depend on who else is at work here.
+    asked = {"options": {"seconds": 0.1}, "trades": f"0:{trades}", "chunk": 5, **fields}
+    return scene.at.submit(Job(name, "tests.pricers:sleepy", by=now + seconds, **asked))
+
+
+def test_a_job_gets_the_consumers_it_needs_and_then_they_leave(scene: Scene) -> None:
+    scene.at.fill(1_200)
+    # 24 s for one consumer, who has 17.
+    job = soon(scene, "night", 1_200, 17.0)
+    controller = scene.control("--price", "3600")
+    assert controller.shows("leading")["token"]
+    eventually(lambda: scene.living >= 2, 20, "the consumers that measure")
+    done = scene.at.done(job, 60)
+    assert done.well
+    assert job.by is not None
+    assert done.settled_at <= job.by
+    told = [event["words"] for event in controller.events("decided")]
+    assert any("to measure" in words for words in told)
+    assert any(re.match(r"done at .* with [234] consumers, \d+\.\d+ EUR", w) for w in told), told
+    eventually(lambda: not scene.living, 30, "the end of all consumers")
+    assert max(event["consumers"] for event in controller.events("decided")) <= 4
+    assert controller.end() == 0
+
+
+def test_a_job_that_waits_for_another_is_begun_though_no_consumer_runs(scene: Scene) -> None:
+    scene.at.fill(100)
+    first = soon(scene, "first", 100, 60.0)
+    after = soon(scene, "after", 100, 60.0, after_any=True, after="first")
+    scene.at.cancel(first)
+    scene.control()
+    assert scene.at.done(after, 40).well
+
+
+def test_stand_bys_take_over_from_leaders_that_are_killed(scene: Scene) -> None:
+    scene.at.fill(900)
+    leader, standby = scene.control(), scene.control()
+    eventually(lambda: leader.events("leading") or standby.events("leading"), 20)
+    eventually(lambda: leader.events("standing by") or standby.events("standing by"), 20)
+    if standby.events("leading"):
+        leader, standby = standby, leader
+    job = soon(scene, "night", 900, 600.0)
+    leader.shows("set")
+    consumers = scene.living
+    for _ in range(3):
+        token = leader.events("leading")[-1]["token"]
+        leader.end(signal.SIGKILL)
+        assert standby.shows("leading", within=4 * LEASE)["token"] > token
+        standby.shows("decided")
+        # Who leads now knows what there is, and starts nobody a second time.
+        assert scene.living == consumers
+        leader, standby = standby, scene.control()
+        standby.shows("standing by")
+    assert scene.at.done(job, 60).well
+    assert scene.begun == consumers
+
+
+def test_a_leader_that_was_frozen_does_nothing_when_it_wakes(scene: Scene) -> None:
+    scene.at.fill(2_000)
+    frozen = scene.control()
+    frozen.shows("decided")
+    frozen.send(signal.SIGSTOP)
+    next_ = scene.control()
+    next_.shows("leading", within=5 * LEASE)
+    told = len(frozen.events("decided")), len(frozen.events("set"))
+    # There is now something to do, which it has not seen.
+    soon(scene, "night", 2_000, 600.0)
+    next_.shows("set")
+    frozen.send(signal.SIGCONT)
+    frozen.shows("leading no more")
+    frozen.shows("standing by")
+    assert (len(frozen.events("decided")), len(frozen.events("set"))) == told
+    assert scene.living == 2
+    assert frozen.end() == 0
+
+
+def test_who_is_told_to_end_lets_another_lead_at_once(scene: Scene) -> None:
+    leader, standby = scene.control("--lease", "600"), scene.control("--lease", "600")
+    leading = eventually(lambda: [c for c in (leader, standby) if c.events("leading")], 20)
+    [other] = [c for c in (leader, standby) if c is not leading[0]]
+    other.shows("standing by")
+    assert leading[0].end(signal.SIGINT) == 0
+    # Long before the lease, or a third of it, has gone by.
+    once = scene.control("--once", "--json")
+    assert once.process.wait(20) == 0
+    report = orjson.loads(once.log.read_bytes().splitlines()[-1])
+    assert report["leads"]
+    assert report["consumers"] == 0
+    assert report["words"] == "nothing to do: no consumer"
+
+
+def test_the_server_may_go_and_come_back(fresh_server: Callable[..., Any], tmp_path: Path) -> None:
+    server = fresh_server(directory=tmp_path / "server")
+    with field_at(server.url, tmp_path) as at:
+        scene = Scene(at, tmp_path)
+        try:
+            controller = scene.control("--floor", "1")
+            controller.shows("decided")
+            server.kill()
+            controller.shows("cannot control now")
+            server.start()
+            before = len(controller.events("decided"))
+            eventually(lambda: len(controller.events("decided")) > before, 30)
+            assert controller.end() == 0
+        finally:
+            scene.close()
+
+
+def test_a_dry_run_starts_nobody_and_leads_not(scene: Scene) -> None:
+    scene.at.fill(100)
+    soon(scene, "night", 100, 60.0)
+    dry = scene.control("--dry-run", "--once", "--json")
+    assert dry.process.wait(20) == 0
+    report = orjson.loads(dry.log.read_bytes().splitlines()[-1])
+    assert report["consumers"] == 2
+    assert report["probing"]
+    assert not scene.begun
+    assert anyio.run(scene.crew.count).living == 0
+    assert scene.control("--once").process.wait(20) == 0
+    assert anyio.run(scene.crew.count).living == 2

@@ -1,0 +1,183 @@
+"""The Terraform module: well formed, valid, and as its own tests say; and in step with the program.
+
+The provider comes from the offline tool beside the repository, or where AZFINSIM_TERRAFORM_CHECK
+says that this is, and else from the public registry. The tool knows what arguments there are, and
+not which values they take.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pytest
+
+from engine import telemetry
+from engine.measures import FIGURES
+from infra.config import Deployment
+from infra.deploy import LOCATION, NAME
+from infra.deploy_azure import cores_of
+from infra.deploy_terraform import MODULE, PROFILES, Choices, Terraform
+
+SOURCE = Path(__file__).parents[2]
+TOOL = SOURCE.parent / "shared" / "tools" / "terraform-offline" / "terraform-offline"
+
+
+@dataclass(frozen=True)
+class Module:
+    """A copy, with its provider at hand."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["terraform", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def good(self, *arguments: str) -> str:
+        ended = self.run(*arguments)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+
+@pytest.fixture(scope="session")
+def provider() -> Mapping[str, str]:
+    """The environment in which Terraform finds its provider."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not on PATH")
+    tool = Path(os.environ.get("AZFINSIM_TERRAFORM_CHECK") or TOOL)
+    told = {**os.environ, "CHECKPOINT_DISABLE": "1"}
+    if tool.exists():
+        shown = subprocess.run([str(tool), "env"], capture_output=True, text=True, check=True)
+        for word in shown.stdout.split():
+            name, is_one, value = word.partition("=")
+            if is_one:
+                told[name] = value
+    return told
+
+
+@pytest.fixture(scope="session")
+def module(provider: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Module:
+    folder = tmp_path_factory.mktemp("terraform") / "module"
+    shutil.copytree(MODULE, folder, ignore=shutil.ignore_patterns(".terraform*"))
+    made = Module(folder, provider)
+    ended = made.run("init", "-backend=false", "-input=false")
+    if ended.returncode:
+        pytest.skip(f"no provider: neither {TOOL} nor the registry: {ended.stderr[-300:]}")
+    return made
+
+
+def test_it_is_formatted(module: Module) -> None:
+    module.good("fmt", "-check", "-recursive", "-diff")
+
+
+def test_it_is_valid(module: Module) -> None:
+    assert "Success" in module.good("validate", "-no-color")
+
+
+def test_its_own_tests(module: Module) -> None:
+    told = module.good("test", "-no-color")
+    assert "Success! 10 passed, 0 failed." in told
+
+
+@pytest.fixture
+def profile_test(module: Module) -> Iterator[str]:
+    """A test that takes what -var-file says."""
+    path = module.folder / "tests" / "profile.tftest.hcl"
+    mock = 'mock_provider "azurerm" {\n  source = "./tests/mocks"\n}\n'
+    path.write_text(
+        mock + 'variables {\n  subscription = "22222222-2222-2222-2222-222222222222"\n}\n'
+        'run "made" {}\n'
+    )
+    yield "tests/profile.tftest.hcl"
+    path.unlink()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profiles_fit_together(module: Module, profile_test: str, profile: str) -> None:
+    module.good("test", f"-var-file={profile}.tfvars", f"-filter={profile_test}")
+
+
+def test_the_real_terraform_takes_what_we_write(
+    provider: Mapping[str, str],
+    module: Module,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The folder of ``deploy``, up to where Azure would be asked."""
+    for name, value in provider.items():
+        monkeypatch.setenv(name, value)
+    terraform = Terraform(tmp_path / "folder")
+    (tmp_path / "own.tfvars").write_text('redis_sku = "Balanced_B0"\n')
+    terraform.write(
+        Choices(
+            "22222222-2222-2222-2222-222222222222",
+            *(NAME, LOCATION, "production", tmp_path / "own.tfvars"),
+        )
+    )
+    terraform.init()
+    assert terraform.output("deployment") is None
+    with pytest.raises(Exception, match="could not make a plan"):
+        terraform.plan()
+    said = capfd.readouterr().err
+    # The provider is what gives up, being no more than a schema, or nobody being logged in.
+    assert "azurerm" in said
+    assert "Invalid" not in said
+    assert "undeclared variable" not in said
+
+
+def _text(name: str) -> str:
+    return (MODULE / name).read_text("utf-8")
+
+
+def test_defaults_are_the_programs() -> None:
+    told = _text("variables.tf")
+    for name, value in (("name", NAME), ("location", LOCATION)):
+        found = re.search(rf'variable "{name}" {{.*?default += "(\w+)"', told, re.S)
+        assert found is not None
+        assert found[1] == value
+
+
+def test_outputs_are_the_configuration() -> None:
+    told = re.search(r'output "deployment" {.*?value = {\n(.*?)\n  }', _text("outputs.tf"), re.S)
+    assert told is not None
+    names = set(re.findall(r"^    (\w+) +=", told[1], re.M))
+    assert names == {field.name for field in fields(Deployment)} - {"format", "image", "version"}
+
+
+def test_metrics_are_those_that_are_sent() -> None:
+    wanted = set(re.findall(r'= "(azfinsim\.[\w.]+)"', _text("monitor.tf")))
+    assert len(wanted) == 9
+    sent = {measure.name for measure in (*telemetry.COUNTS, *telemetry.LEVELS)}
+    sent |= {f"{times.name}.{figure}" for times in telemetry.TIMES for figure in FIGURES}
+    assert wanted <= sent
+
+
+def test_sizes_are_understood() -> None:
+    sizes = re.findall(r'vm_size += "(\w+)"', "".join(_text(f"{p}.tfvars") for p in PROFILES))
+    assert [cores_of(size) for size in sizes] == [4, 2, 16, 8]
+
+
+def test_nothing_but_text_for_people_is_in_a_workbook() -> None:
+    """Each panel's query names a metric by the names that are kept in one place."""
+    queries = re.findall(r"<<-KQL\n(.*?)\n +KQL", _text("workbook.tf") + _text("alerts.tf"), re.S)
+    assert len(queries) == 15
+    for query in queries:
+        assert '"azfinsim.' not in query
+
+
+def test_no_other_provider() -> None:
+    """Where the registry is mirrored, each provider is one more to be let in."""
+    told = json.dumps([path.read_text("utf-8") for path in MODULE.glob("*.tf")])
+    assert set(re.findall(r"source  = \\\"([\w/]+)", told)) == {"hashicorp/azurerm"}
