@@ -27,7 +27,7 @@ from producer.job_options import Amount, accuracy_option, request_of, simulates
 from producer.job_views import terms
 from producer.load import Batch, load
 from producer.ndjson import output_file
-from producer.result_files import ndjson
+from producer.result_files import Ndjson
 from producer.results import results
 from producer.resume import resume
 from producer.submit import find, submit
@@ -219,13 +219,12 @@ async def _make_book(grid: Grid, plan: Demo) -> float:
 
 async def _collect(grid: Grid, seen: Progress, path: Path) -> Tally:
     """Write the results to a file, and add them up."""
-    header, lines = ndjson(reproducible=False)
+    lines = Ndjson()
     tally = Tally(seen.job.accuracy)
     given = await grid.jobs.manifest(seen.job)
     with output_file(path) as output, progress("results", seen.counts.ended) as advance:
-        output.write(header)
         async for records in results(grid, seen.job, given, cancelled=False):
             tally.add(records)
-            output.write(lines(records))
+            output.write(lines.lines(records))
             advance(len(records))
     return tally

@@ -3,10 +3,8 @@
 What may live here: the commands, what they ask and what they tell. The work is in the other files.
 """
 
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 import click
@@ -27,14 +25,11 @@ from engine.edge import (
 from engine.errors import ServerError, UsageError
 from engine.grid import Grid, open_grid
 from engine.job import Job, Progress, State
-from engine.outcome import Outcome
 from producer import job_views
 from producer.job_options import job_options, request_of
-from producer.ndjson import Output, output_file
 from producer.options import interrupted
 from producer.replay import rejected as was_rejected
-from producer.result_files import FORMATS, own_figures
-from producer.results import results as results_of
+from producer.results_command import results
 from producer.resume import Resumed
 from producer.resume import resume as resume_job
 from producer.submit import Submitted, find
@@ -151,65 +146,7 @@ async def _wait_and_show(address: Address, name: str, at_most: float | None) -> 
             return await wait_for(grid, found, at_most=at_most, on_look=look)
 
 
-@job.command
-@job_argument
-@click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(FORMATS)),
-    help="[default: csv for a FILE named so, else ndjson]",
-)
-@click.option(
-    "--reproducible", is_flag=True, help="Leave out attempts and ms, which differ from run to run."
-)
-@redis_option
-def results(
-    name: str, path: Path | None, format_name: str | None, reproducible: bool, address: Address
-) -> int:
-    """Write the results of a job, one record a trade, in order of ID.
-
-    To standard output, or to FILE (gzip if it ends in .gz). Exit code 1 if the job is not done:
-    what there is so far is written.
-    """
-    if format_name is None:
-        format_name = "csv" if path is not None and ".csv" in path.suffixes else "ndjson"
-    to_file = output_file(path) if path else nullcontext(Output(sys.stdout.buffer, "the output"))
-    try:
-        with to_file as output:
-            seen, missing = run_async(_results, address, name, output, format_name, reproducible)
-            output.flush()
-    except BrokenPipeError:
-        # Whoever reads has seen enough, as `| head` has; click would call that a failure.
-        raise click.exceptions.Exit(DONE) from None
-    if seen.state is State.DONE and not missing:
-        return DONE
-    note(f"job {name} is {seen.state}: {missing:,} of its trades have no result here")
-    if seen.state is State.DONE:
-        note(f"the server has lost them: `azfinsim job resume {name}` has them priced again")
-    return SHORT
-
-
-async def _results(
-    address: Address, name: str, output: Output, format_name: str, reproducible: bool
-) -> tuple[Progress, int]:
-    """Write the records; returns how far the job was, and how many trades had no result."""
-    async with _found(address, name) as (grid, found):
-        seen = await grid.jobs.progress(found)
-        given = await grid.jobs.manifest(found)
-        own: set[str] = set()
-        if format_name == "csv":
-            # All columns stand before the first record, so these are read twice.
-            async for records in results_of(grid, found, given, cancelled=False):
-                own |= own_figures(records)
-        header, lines = FORMATS[format_name](reproducible=reproducible, own=sorted(own))
-        cancelled = seen.state is State.CANCELLED and seen.ended
-        missing = max(seen.total or 0, seen.counts.submitted, sum(map(len, given.values())))
-        output.write(header)
-        async for records in results_of(grid, found, given, cancelled=cancelled):
-            missing -= sum(record.get("outcome") != Outcome.CANCELLED for record in records)
-            output.write(lines(records))
-        return seen, missing
+job.add_command(results)
 
 
 @job.command

@@ -1,8 +1,10 @@
-"""Result records as text: NDJSON or CSV."""
+"""Result records as text: NDJSON or CSV. Pure."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import orjson
 
@@ -12,40 +14,72 @@ COLUMNS = (
     *("id", "outcome", "pv", "se", "delta", "delta_se", "vega", "vega_se", "paths"),
     *("attempts", "ms", "reason"),
 )
-"""The first columns of CSV; what does not apply to a trade is left empty there."""
+"""The first columns of a table; what does not apply to a trade is left empty there."""
 
 VARYING = ("attempts", "ms")
 """What differs from run to run; all else is the price."""
 
-Format = Callable[[Sequence[Record]], bytes]
-"""Writes records, each on a line of its own."""
+
+class Format(Protocol):
+    """A way to write records; made for one file."""
+
+    def begin(self) -> bytes:
+        """What stands before the first record."""
+
+    def lines(self, records: Sequence[Record]) -> bytes:
+        """Some records, or what they complete of those before."""
+
+    def end(self) -> bytes:
+        """What stands behind the last."""
 
 
-def ndjson(*, reproducible: bool, own: Sequence[str] = ()) -> tuple[bytes, Format]:
-    """What stands before the first record, and the format of each; likewise ``csv_lines``.
+@dataclass(frozen=True, slots=True)
+class Ndjson:
+    """JSON, a record a line."""
 
-    ``reproducible`` leaves out what differs from run to run; ``own`` are the figures that only the
-    job's pricer knows.
-    """
+    reproducible: bool = False
+    """Whether to leave out what differs from run to run."""
 
-    def lines(records: Sequence[Record]) -> bytes:
-        if reproducible:
+    def begin(self) -> bytes:
+        return b""
+
+    def lines(self, records: Sequence[Record]) -> bytes:
+        if self.reproducible:
             for record in records:
                 for name in VARYING:
                     record.pop(name, None)
         return b"".join([orjson.dumps(r, option=orjson.OPT_APPEND_NEWLINE) for r in records])
 
-    return b"", lines
+    def end(self) -> bytes:
+        return b""
 
 
-def csv_lines(*, reproducible: bool, own: Sequence[str] = ()) -> tuple[bytes, Format]:
-    """As ``ndjson``, for CSV; numbers are written as in JSON, so that none loses a digit."""
-    columns = [name for name in COLUMNS if not (reproducible and name in VARYING)] + list(own)
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """CSV with a header; numbers are written as in JSON, so that none loses a digit."""
 
-    def lines(records: Sequence[Record]) -> bytes:
+    reproducible: bool = False
+    own: Sequence[str] = ()
+    """Figures that only the job's pricer knows."""
+
+    def begin(self) -> bytes:
+        return _csv([self._columns])
+
+    def lines(self, records: Sequence[Record]) -> bytes:
+        columns = self._columns
         return _csv([record.get(name) for name in columns] for record in records)
 
-    return _csv([columns]), lines
+    def end(self) -> bytes:
+        return b""
+
+    @property
+    def _columns(self) -> list[str]:
+        return columns_of(self.own, reproducible=self.reproducible)
+
+
+def columns_of(own: Sequence[str], *, reproducible: bool) -> list[str]:
+    """The columns of a table of records."""
+    return [name for name in COLUMNS if not (reproducible and name in VARYING)] + list(own)
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> bytes:
@@ -55,9 +89,6 @@ def _csv(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def own_figures(records: Iterable[Record]) -> set[str]:
-    """The names in the records that have no column of their own in every CSV."""
+    """The names in the records that have no column of their own in every table."""
     names: set[str] = set().union(*records)
     return names.difference(COLUMNS)
-
-
-FORMATS = {"ndjson": ndjson, "csv": csv_lines}

@@ -40,7 +40,7 @@ from producer.ndjson import encode_trades
 from producer.plan import Span
 from producer.price_views import figure
 from producer.readers import read_trades
-from producer.result_files import csv_lines, ndjson, own_figures
+from producer.result_files import Csv, Ndjson, own_figures
 
 MOST_WORDS = 1000
 """Characters of an error: what is hostile must not fill the logs either."""
@@ -124,9 +124,8 @@ def _few(value: object) -> bool:
 def _records(data: bytes) -> object:
     """As far as they go: into both kinds of file."""
     records = decode_records(data)
-    for form in (ndjson, csv_lines):
-        _, lines = form(reproducible=False, own=sorted(own_figures(records)))
-        lines(records)
+    for form in (Ndjson(), Csv(own=sorted(own_figures(records)))):
+        form.lines(records)
     return records
 
 

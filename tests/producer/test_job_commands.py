@@ -1,6 +1,7 @@
 """``azfinsim job`` as its users call it."""
 
 import gzip
+import io
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 import redis
+from pyarrow import parquet
 
 from engine import keys
 from engine.grid import Grid
@@ -230,6 +232,46 @@ def test_results_to_standard_output_and_to_files(
     lines = gzip.decompress(zipped.read_bytes()).decode().splitlines()
     assert lines[0] == "id,outcome,pv,se,delta,delta_se,vega,vega_se,paths,reason"
     assert len(lines) == 1 + len(IDS)
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "written"),
+    [
+        ("books", (), "books/night.ndjson"),
+        ("books/", ("--format", "parquet"), "books/night.parquet"),
+        ("books/2026-11-22.csv", (), "books/2026-11-22.csv"),
+    ],
+)
+def test_results_to_a_place(
+    job: Command, redis_url: str, tmp_path: Path, to: str, options: tuple[str, ...], written: str
+) -> None:
+    submitted(job)
+    on_grid(redis_url, price)
+    run = job("results", "night", "--to", str(tmp_path / to), *options)
+    assert run.code == 0, run.err
+    assert written in run.err
+    data = (tmp_path / written).read_bytes()
+    if written.endswith("parquet"):
+        with parquet.ParquetFile(io.BytesIO(data)) as file:
+            assert file.read().column("id").to_pylist() == IDS.tolist()
+    else:
+        assert len(data.splitlines()) == len(IDS) + written.endswith("csv")
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (("file", "--to", "place"), "name one of them"),
+        (("--format", "parquet"), "--to"),
+        (("--to", "az://"), "names no container"),
+    ],
+)
+def test_results_to_nowhere(job: Command, redis_url: str, told: tuple[str, ...], why: str) -> None:
+    submitted(job)
+    on_grid(redis_url, price)
+    run = job("results", "night", *told)
+    assert run.code == 2
+    assert why in run.err
 
 
 def test_results_of_a_job_that_is_not_done_tell_what_is_missing(

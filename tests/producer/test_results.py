@@ -9,12 +9,16 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from engine import keys
 from engine.errors import ServerError
 from engine.grid import Grid
 from engine.ids import by_block, format_ids, partition_of
-from producer.result_files import COLUMNS, csv_lines, ndjson
+from engine.job import Job
+from producer import result_parquet
+from producer.result_files import COLUMNS, VARYING, Csv, Format, Ndjson
+from producer.result_parquet import Parquet
 from producer.results import results
 from producer.submit import submit
 from tests.producer.grids import IDS, JOB, fetch, price, settle, shelve, take
@@ -108,16 +112,16 @@ some_records = st.lists(
 @settings(deadline=None)
 @given(records=some_records)
 def test_ndjson_loses_nothing(records: list[dict[str, object]]) -> None:
-    header, lines = ndjson(reproducible=False)
-    text = header + lines(records)
+    form = Ndjson()
+    text = form.begin() + form.lines(records) + form.end()
     assert [orjson.loads(line) for line in text.splitlines()] == records
 
 
 @settings(deadline=None)
 @given(records=some_records)
 def test_csv_loses_no_digit(records: list[dict[str, object]]) -> None:
-    header, lines = csv_lines(reproducible=False)
-    text = (header + lines(records)).decode()
+    form = Csv()
+    text = (form.begin() + form.lines(records) + form.end()).decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert text.startswith(",".join(COLUMNS) + "\n")
     assert len(rows) == len(records)
@@ -130,14 +134,41 @@ def test_csv_loses_no_digit(records: list[dict[str, object]]) -> None:
             assert row["pv"] == ""
 
 
-@pytest.mark.parametrize("make", [ndjson, csv_lines])
-def test_reproducible_leaves_out_what_differs_from_run_to_run(make: object) -> None:
-    assert make in (ndjson, csv_lines)
+@pytest.mark.parametrize("form", [Ndjson(reproducible=True), Csv(reproducible=True)])
+def test_reproducible_leaves_out_what_differs_from_run_to_run(form: Format) -> None:
     texts = set()
     for attempts, ms in ((1, 0.5), (3, 7.25)):
-        header, lines = (ndjson if make is ndjson else csv_lines)(reproducible=True)
         record = {"id": 1, "pv": 0.1, "attempts": attempts, "ms": ms, "outcome": "priced"}
-        texts.add(header + lines([record]))
+        texts.add(form.begin() + form.lines([record]) + form.end())
     [text] = texts
     assert b"attempts" not in text
     assert b"0.1" in text
+
+
+@settings(deadline=None)
+@given(records=some_records, reproducible=st.booleans())
+def test_parquet_loses_nothing(records: list[dict[str, object]], reproducible: bool) -> None:
+    form = Parquet(JOB, ["own"], reproducible=reproducible)
+    data = form.begin()
+    for record in records:
+        data += form.lines([{**record, "own": 0.5}])
+    data += form.end()
+    with parquet.ParquetFile(io.BytesIO(data)) as file:
+        assert Job.from_json(file.schema_arrow.metadata[b"azfinsim.job"]) == JOB
+        table = file.read()
+    names = [name for name in COLUMNS if not (reproducible and name in VARYING)]
+    assert table.column_names == [*names, "own"]
+    expected = [{**{name: record.get(name) for name in names}, "own": 0.5} for record in records]
+    assert table.to_pylist() == expected
+
+
+def test_parquet_holds_no_more_than_a_row_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_parquet, "GROUP", 100)
+    form = Parquet(JOB, [], reproducible=False)
+    data = form.begin()
+    for first in range(0, 1000, 30):
+        data += form.lines([{"id": n, "outcome": "priced"} for n in range(first, first + 30)])
+    data += form.end()
+    with parquet.ParquetFile(io.BytesIO(data)) as file:
+        assert file.num_row_groups > 5
+        assert file.read().column("id").to_pylist() == list(range(1020))

@@ -1,0 +1,151 @@
+"""``azfinsim job results``: the records of a job, to where they are wanted."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+from engine.blobs import open_blobs
+from engine.connection import Address
+from engine.edge import DONE, SHORT, note, progress, redis_option, run_async
+from engine.errors import UsageError
+from engine.grid import Grid, open_grid
+from engine.job import Job, Progress, State
+from engine.outcome import Outcome
+from producer.ndjson import Output, output_file
+from producer.result_files import Csv, Format, Ndjson, own_figures
+from producer.result_parquet import Parquet
+from producer.results import results as results_of
+from producer.submit import find
+
+NAMES = ("ndjson", "csv", "parquet")
+
+
+class Sink(Protocol):
+    """Takes the bytes of a file."""
+
+    def write(self, data: bytes) -> None:
+        """Add to it; raises UsageError or BlobError if that fails."""
+
+
+@click.command
+@click.argument("name", metavar="JOB")
+@click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--to",
+    "place",
+    metavar="PLACE",
+    help="Write a blob: az://ACCOUNT/CONTAINER/PATH, or a folder; named JOB.FORMAT, or as PATH is.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(NAMES),
+    help="[default: as the file is named, else ndjson]",
+)
+@click.option(
+    "--reproducible", is_flag=True, help="Leave out attempts and ms, which differ from run to run."
+)
+@redis_option
+def results(
+    name: str,
+    path: Path | None,
+    place: str | None,
+    format_name: str | None,
+    reproducible: bool,
+    address: Address,
+) -> int:
+    """Write the results of a job, one record a trade, in order of ID.
+
+    To standard output, to FILE (gzip if it ends in .gz), or --to a blob, which appears when it is
+    complete. Exit code 1 if the job is not done: what there is so far is written.
+    """
+    if path is not None and place is not None:
+        raise UsageError(f"{path} and --to {place}: name one of them")
+    form = format_name or _form_of(place or str(path or ""))
+    if form == "parquet" and place is None and path is None:
+        raise UsageError("--format parquet is no text: name a FILE, or a place with --to")
+    try:
+        with _sink(path, place, name, form) as sink:
+            seen, missing = run_async(_write, address, name, sink, form, reproducible)
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `| head` has; click would call that a failure.
+        raise click.exceptions.Exit(DONE) from None
+    if seen.state is State.DONE and not missing:
+        return DONE
+    note(f"job {name} is {seen.state}: {missing:,} of its trades have no result here")
+    if seen.state is State.DONE:
+        note(f"the server has lost them: `azfinsim job resume {name}` has them priced again")
+    return SHORT
+
+
+def _form_of(told: str) -> str:
+    """The format that a file's name says."""
+    suffixes = Path(told).suffixes
+    return next((name for name in NAMES if f".{name}" in suffixes), "ndjson")
+
+
+def _sink(
+    path: Path | None, place: str | None, name: str, form: str
+) -> AbstractContextManager[Sink]:
+    if place is not None:
+        return _blob(place, f"{name}.{form}")
+    return output_file(path) if path is not None else _stdout()
+
+
+@contextmanager
+def _stdout() -> Iterator[Sink]:
+    output = Output(sys.stdout.buffer, "the output")
+    yield output
+    output.flush()
+
+
+@contextmanager
+def _blob(place: str, otherwise: str) -> Iterator[Sink]:
+    """A blob that is named by the place itself if that ends as a file of results does."""
+    folder, _, last = place.rstrip("/").rpartition("/")
+    named = Path(last).suffix.removeprefix(".") in NAMES
+    blobs = open_blobs((folder or ".") if named else place, os.environ)
+    try:
+        with blobs.writer(last if named else otherwise) as writer:
+            yield writer
+    finally:
+        blobs.close()
+    note(f"written to {place}" if named else f"written to {place.rstrip('/')}/{otherwise}")
+
+
+async def _write(
+    address: Address, name: str, sink: Sink, form: str, reproducible: bool
+) -> tuple[Progress, int]:
+    """Write the records; returns how far the job was, and how many trades had no result."""
+    async with open_grid(address) as grid:
+        found = await find(grid, name)
+        seen = await grid.jobs.progress(found)
+        given = await grid.jobs.manifest(found)
+        lines = await _format(grid, found, form, reproducible=reproducible)
+        cancelled = seen.state is State.CANCELLED and seen.ended
+        missing = max(seen.total or 0, seen.counts.submitted, sum(map(len, given.values())))
+        with progress("results", missing) as advance:
+            sink.write(lines.begin())
+            async for records in results_of(grid, found, given, cancelled=cancelled):
+                missing -= sum(record.get("outcome") != Outcome.CANCELLED for record in records)
+                sink.write(lines.lines(records))
+                advance(len(records))
+            sink.write(lines.end())
+        return seen, missing
+
+
+async def _format(grid: Grid, job: Job, form: str, *, reproducible: bool) -> Format:
+    if form == "ndjson":
+        return Ndjson(reproducible)
+    own: set[str] = set()
+    # All columns stand before the first record, so these are read twice.
+    async for records in results_of(grid, job, await grid.jobs.manifest(job), cancelled=False):
+        own |= own_figures(records)
+    if form == "csv":
+        return Csv(reproducible, sorted(own))
+    return Parquet(job, sorted(own), reproducible=reproducible)
