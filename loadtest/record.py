@@ -281,18 +281,11 @@ def _read(wanted: Any, value: Any, path: str) -> Any:
     plain = {list: list, Mapping: dict}.get(origin, origin) or wanted
     if type(value) is not plain:
         told = str(value)[:40]
-        raise ValueError(f"{path or 'it'} is {told!r}: must be {_KINDS.get(plain, plain)}")
+        raise ValueError(f"{path or 'it'} is {told!r}: must be {_KINDS.get(plain, plain.__name__)}")
     return value
 
 
-_KINDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-}
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def _read_fields(wanted: type[Any], value: Any, path: str) -> Any:

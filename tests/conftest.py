@@ -32,6 +32,12 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that users run on; trio, which others may have installed, is none of ours."""
+    return ("asyncio", {"use_uvloop": True})
+
+
 FreshServer = Callable[..., EmbeddedServer]
 
 
