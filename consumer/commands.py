@@ -18,11 +18,12 @@ from consumer.slot_memory import LEAST
 from consumer.slot_memory import check as check_memory
 from engine import logs
 from engine.connection import Address
-from engine.edge import DONE, INTERRUPTED, logging_to, redis_option, run_async, telling
+from engine.edge import DONE, INTERRUPTED, redis_option, run_async
 from engine.grid import open_grid
 from engine.job import Lane
 from engine.machine import usable_cores
 from engine.names import check_name
+from engine.telling import logging_to, telling
 
 
 class _Lanes(click.ParamType[tuple[Lane, ...]]):

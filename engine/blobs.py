@@ -1,35 +1,27 @@
 """Blobs: what is written once and kept, in Azure's storage or in a folder, by the same interface.
 
-The one module that speaks to Blob Storage. All of it blocks: who has an event loop calls it from a
-thread. Azure's SDK is imported when a container is opened.
+All of it blocks: who has an event loop calls it from a thread. Azure's SDK is imported when a
+container is opened.
 """
 
-import base64
 import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-from engine.credentials import blocking_credential
 from engine.errors import AzfinsimError, UsageError
-
-if TYPE_CHECKING:
-    from azure.storage.blob import BlobClient, ContainerClient
 
 BLOCK = 4 << 20
 """Bytes of a block that is staged, and of the largest append that every version takes."""
 
 MOST_BLOCKS = 50_000
 """That a blob may have, of either kind."""
-
-ATTEMPT = 20.0
-"""Seconds after which one request is given up."""
 
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 
@@ -103,25 +95,9 @@ def open_blobs(place: str, environment: Mapping[str, str]) -> Blobs:
     """
     if "://" not in place:
         return Folder(Path(place))
-    account, container, path = _parts(place)
-    try:
-        from azure.storage.blob import ContainerClient
-    except ImportError:
-        raise UsageError(
-            f"{place}: Azure's SDK is not installed: pip install 'azfinsim[azure]'"
-        ) from None
-    client = ContainerClient(
-        account,
-        container,
-        blocking_credential(environment),
-        # Whoever appends asks again by himself, since he has to look first what came of it.
-        retry_total=0,
-        initial_backoff=1,
-        increment_base=2,
-        connection_timeout=ATTEMPT,
-        read_timeout=ATTEMPT,
-    )
-    return Container(client, path)
+    from engine.blobs_azure import open_container
+
+    return open_container(*_parts(place), environment)
 
 
 def _parts(place: str) -> tuple[str, str, str]:
@@ -201,126 +177,3 @@ def _files() -> Iterator[None]:
         yield
     except OSError as error:
         raise BlobError(f"{error.filename}: {error.strerror}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Container(Blobs):
-    """Blobs of a container of Azure's storage."""
-
-    client: "ContainerClient"
-    path: str
-
-    def append(self, name: str, data: bytes, at: int) -> None:
-        blob = self._blob(name)
-        with _azure(blob):
-            if not at:
-                _create(blob)
-            try:
-                blob.append_block(data, length=len(data), appendpos_condition=at)
-            except Exception as error:
-                code = _code(error)
-                if code == "AppendPositionConditionNotMet":
-                    raise Moved(f"{blob.url} does not end at {at:,}") from error
-                if code == "BlockCountExceedsLimit":
-                    raise Full(f"{blob.url} has {MOST_BLOCKS:,} blocks") from error
-                raise
-
-    def length(self, name: str) -> int | None:
-        from azure.core.exceptions import ResourceNotFoundError
-
-        blob = self._blob(name)
-        with _azure(blob):
-            try:
-                return int(blob.get_blob_properties().size)
-            except ResourceNotFoundError:
-                return None
-
-    def writer(self, name: str) -> Writer:
-        return _BlockWriter(self._blob(name))
-
-    def close(self) -> None:
-        self.client.close()
-
-    def _blob(self, name: str) -> "BlobClient":
-        return self.client.get_blob_client(f"{self.path}/{name}".strip("/"))
-
-
-def _create(blob: "BlobClient") -> None:
-    """Make an append blob, unless it is there: what was added to it before must stay."""
-    from azure.core import MatchConditions
-    from azure.core.exceptions import ResourceExistsError
-
-    with suppress(ResourceExistsError):
-        blob.create_append_blob(
-            match_condition=MatchConditions.IfMissing, content_settings=_of_type(blob)
-        )
-
-
-def _of_type(blob: "BlobClient") -> Any:
-    """The type by which a browser shows a blob instead of saving it."""
-    from azure.storage.blob import ContentSettings
-
-    known = {"log": "text/plain", "csv": "text/csv", "ndjson": "application/x-ndjson"}
-    kind = known.get(str(blob.blob_name).rpartition(".")[2], "application/octet-stream")
-    return ContentSettings(content_type=kind)
-
-
-class _BlockWriter(Writer):
-    """A block blob: blocks are staged, and make a blob when they are committed."""
-
-    def __init__(self, blob: "BlobClient") -> None:
-        self._blob = blob
-        self._rest = bytearray()
-        self._blocks: list[str] = []
-
-    def write(self, data: bytes) -> None:
-        self._rest += data
-        while len(self._rest) >= BLOCK:
-            self._stage(bytes(self._rest[:BLOCK]))
-            del self._rest[:BLOCK]
-
-    def commit(self) -> None:
-        from azure.storage.blob import BlobBlock
-
-        if self._rest:
-            self._stage(bytes(self._rest))
-        blocks = [BlobBlock(block) for block in self._blocks]
-        with _azure(self._blob):
-            self._blob.commit_block_list(
-                blocks, content_settings=_of_type(self._blob), retry_total=TRIES
-            )
-
-    def give_up(self) -> None:
-        # What was staged and never committed, the service forgets within a week.
-        self._rest.clear()
-
-    def _stage(self, data: bytes) -> None:
-        block = base64.b64encode(b"%08d" % len(self._blocks)).decode()
-        with _azure(self._blob):
-            # The service checks what arrives; staged twice, a block is the same block.
-            self._blob.stage_block(
-                block, data, length=len(data), validate_content=True, retry_total=TRIES
-            )
-        self._blocks.append(block)
-
-
-TRIES = 5
-"""For what may be asked again without harm."""
-
-
-def _code(error: Exception) -> str:
-    """The service's own name of an error; empty if it has none."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
-
-
-@contextmanager
-def _azure(blob: "BlobClient") -> Iterator[None]:
-    """Say in our words what the service or the way there has said."""
-    from azure.core.exceptions import AzureError
-
-    try:
-        yield
-    except AzureError as error:
-        why = _code(error) or str(error.message).partition("\n")[0][:300]
-        raise BlobError(f"{blob.url}: {why}") from error

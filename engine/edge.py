@@ -15,7 +15,6 @@ from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar
 import anyio
 import click
 import orjson
-import structlog
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,13 +27,9 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from engine import logs, telemetry_export
 from engine.address import Address
 from engine.address_options import MOST_PARTITIONS
-from engine.blobs import open_blobs
 from engine.errors import AzfinsimError, ServerError, UsageError, leaf
-from engine.log_stream import LogStream
-from engine.machine import lasting_folder
 
 DONE, SHORT, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; INTERRUPTED is the shell's own for Ctrl-C."""
@@ -141,53 +136,6 @@ def note(message: str) -> None:
 def print_json(report: Mapping[str, Any]) -> None:
     """Print the report of a command as one JSON object on one line."""
     click.echo(orjson.dumps(report))
-
-
-@contextmanager
-def logging_to(
-    place: str | None, name: str, log_format: logs.LogFormat, level: str
-) -> Iterator[None]:
-    """Log to standard error while the body runs, and to blobs at a place besides, if there is one.
-
-    ``name`` is what their names begin with. Raises UsageError for a place that is none.
-    """
-    logs.configure(log_format, level)
-    if not place:
-        yield
-        return
-    folder = lasting_folder(os.environ, "logs")
-    if folder is None:
-        raise UsageError(
-            "--logs needs a folder for what cannot be sent at once: set XDG_CACHE_HOME to one that "
-            "can be written to"
-        )
-    complain = structlog.get_logger().warning
-    stream = LogStream(
-        open_blobs(place, os.environ),
-        name,
-        folder,
-        lambda why: complain("the log cannot be sent", why=why),
-    )
-    logs.configure(log_format, level, stream.write)
-    try:
-        yield
-    finally:
-        if not stream.stop():
-            note(f"the end of the log could not be sent in time: it is left in {folder}")
-
-
-@contextmanager
-def telling(service: str, instance: str = "") -> Iterator[None]:
-    """Send telemetry while the body runs, if the environment says where to.
-
-    ``service`` says what this process is, ``instance`` which of them.
-    """
-    exporting = telemetry_export.begin(os.environ, service, instance or str(os.getpid()))
-    try:
-        yield
-    finally:
-        if exporting is not None and not exporting.stop():
-            note("the last telemetry could not be sent in time")
 
 
 class Advance(Protocol):

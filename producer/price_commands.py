@@ -14,8 +14,9 @@ import click
 from anyio import to_thread
 
 from engine.connection import Address
-from engine.edge import DONE, SHORT, json_option, note, print_json, redis_option, run_async, telling
+from engine.edge import DONE, SHORT, json_option, note, print_json, redis_option, run_async
 from engine.errors import NoConsumers, NotPriced, Refused, ServerError, UsageError
+from engine.telling import telling
 from producer import books
 from producer.client import BATCH_DEADLINE, DEADLINE, connect
 from producer.client_answers import Answers
