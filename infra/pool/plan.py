@@ -25,13 +25,14 @@ class PoolLane(StrEnum):
     """Which pool a crew is for."""
 
     BULK = "bulk"
-    """Serves the lanes of jobs."""
+    """Serves jobs, and realtime trades before them: these borrow what is bought for the night."""
     REALTIME = "realtime"
+    """Serves realtime trades alone, so that somebody is there for them when no job is."""
 
     @property
     def lanes(self) -> str:
         """Which lanes its consumers serve, as ``azfinsim consume --lane`` takes them."""
-        return "high,bulk" if self is PoolLane.BULK else "realtime"
+        return "realtime,high,bulk" if self is PoolLane.BULK else "realtime"
 
 
 @dataclass(frozen=True, slots=True)

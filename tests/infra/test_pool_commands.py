@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from engine.job import Job
+from producer.client_sync import connect_sync
+from producer.generate import generate
 from tests.infra.batch_double.server import BatchDouble, batch_double
 from tests.infra.batch_double.users import azfinsim
 from tests.processes import Field, field_at, prices, synthetic
 from tests.waiting import eventually
+
+TRADE = generate(1, 0, 1).row(0)
 
 TRADES = 300
 
@@ -57,6 +61,9 @@ def test_a_whole_job_with_a_node_lost(double: BatchDouble, field: Field, tmp_pat
     tasks = double.account.jobs["night-1"].tasks.values()
     eventually(lambda: sum(task.requeues for task in tasks) == 2, what="requeued tasks")
     double.account.resize("bulk", 0, 2)
+    # What was bought for the night serves who waits, too.
+    with connect_sync(field.url) as grid:
+        assert grid.price(TRADE, deadline=30).consumer in {each.name for each in field.living()}
     status = pool("status")
     [crew] = status["crews"]
     assert (crew["living"], crew["requeued"], crew["failed"]) == (3, 2, 0)
@@ -118,7 +125,7 @@ def test_nothing_secret_can_be_read(double: BatchDouble, field: Field, tmp_path:
     [task] = double.account.jobs["bulk-1"].tasks.values()
     assert double.token not in str(task.asked)
     seen = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True)
-    assert re.search("azfinsim consume --lane high,bulk", seen.stdout)
+    assert re.search("azfinsim consume --lane realtime,high,bulk", seen.stdout)
     assert double.token not in seen.stdout
 
 

@@ -19,9 +19,13 @@ from infra.pool.consumers import Consumers, Count
 from infra.pool.local import LocalCrew, state_folder
 from infra.pool.local_process import LocalProcess
 from infra.pool.plan import Order, PoolLane
+from producer.client_sync import connect_sync
+from producer.generate import generate
 from tests.processes import Field, field_at, synthetic
 from tests.producer.commands import Run
 from tests.waiting import eventually, gone
+
+TRADE = generate(1, 0, 1).row(0)
 
 
 @pytest.fixture
@@ -81,6 +85,10 @@ def test_up_submit_down(local: Local) -> None:
     assert all(psutil.Process(pid).ppid() != os.getpid() for pid in pids.values())
     local.field.fill(100)
     assert local.field.done(local.field.submit(synthetic("night", 1.0))).well
+    with connect_sync(local.field.url) as grid:
+        assert grid.price(TRADE, deadline=30).consumer in {
+            each.name for each in local.field.living()
+        }
     assert "local.bulk" in local.pool("status").err
     down = local.pool("down", "--json").json
     assert (down["left"], down["by_force"]) == (3, 0)

@@ -87,7 +87,7 @@ def test_bad_names_of_crews(name: str) -> None:
 def test_what_a_consumer_is_told() -> None:
     order = Order("x", PoolLane.BULK, slots=3, exit_when_idle=300)
     assert " ".join(order.arguments()) == (
-        "--lane high,bulk --slots 3 --exit-when-idle 300 --log-format json"
+        "--lane realtime,high,bulk --slots 3 --exit-when-idle 300 --log-format json"
     )
     realtime = Order("x", PoolLane.REALTIME).arguments()
     assert " ".join(realtime) == "--lane realtime --log-format json"
