@@ -139,8 +139,8 @@ class Tokens(CredentialProvider):
             await connection.send_command("AUTH", newest.user, newest.value, check_health=False)
             await connection.read_response()
         except BaseException:
-            # It is as it was, or has ended: whoever uses it next tries again.
-            self._shown[writer] = shown
+            # As what it is now cannot be told, whoever uses it next logs in anew.
+            await connection.disconnect(nowait=True)
             raise
 
     async def renew(self) -> None:

@@ -34,19 +34,22 @@ class VaultPassword(CredentialProvider):
         self._username = username
         self._read = read
         self._password = ""
+        self._why = "it has not been read yet"
         self._read_at = float("-inf")
         self._reading = anyio.Lock()
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
         """Raises AuthenticationError, which is waited for, if it was never to be had."""
-        try:
-            async with self._reading:
-                if time.monotonic() - self._read_at >= AT_MOST_EVERY:
+        async with self._reading:
+            if time.monotonic() - self._read_at >= AT_MOST_EVERY:
+                try:
                     await self.renew()
-        except AzfinsimError as error:
-            if not self._password:
-                raise AuthenticationError(str(error)) from None
-            log.warning("the last password known is tried", why=str(error))
+                except AzfinsimError as error:
+                    self._why = str(error)
+                    if self._password:
+                        log.warning("the last password known is tried", why=self._why)
+        if not self._password:
+            raise AuthenticationError(self._why)
         return (self._username, self._password) if self._username else (self._password,)
 
     async def renew(self) -> None:

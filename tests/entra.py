@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,9 @@ class Entra:
                 self.askers.add(query.get("client_id", ""))
                 self.issued.append(user)
                 self._living[user] = expires
+                known = f"#{sha256(made.encode()).hexdigest()}"
                 for server in self.servers:
-                    server.execute_command("ACL", "SETUSER", user, "on", f">{made}", "~*", "+@all")
+                    server.execute_command("ACL", "SETUSER", user, "on", known, "~*", "+@all")
         told = {"access_token": made, "expires_on": str(expires), "resource": resource}
         return 200, {**told, "token_type": "Bearer", "expires_in": str(int(self.life))}
 

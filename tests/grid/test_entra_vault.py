@@ -16,6 +16,8 @@ from tests.processes import ROOT, Field, field_at, synthetic
 from tests.redis_servers import answers, free_ports, needs_openssl, needs_redis, start
 from tests.waiting import eventually
 
+pytest.importorskip("azure.keyvault.secrets", reason="azure-keyvault-secrets is not installed")
+
 pytestmark = [needs_redis, needs_openssl]
 
 
@@ -51,9 +53,6 @@ class Site:
     def change(self, password: str) -> None:
         """Give the user another password, and cut who is there by the one before."""
         self.admin.execute_command("ACL", "SETUSER", "desk", "resetpass", f">{password}")
-        self.cut()
-
-    def cut(self) -> None:
         self.admin.execute_command("CLIENT", "KILL", "USER", "desk")
 
 
@@ -73,26 +72,21 @@ def ours(site: Site, tmp_path: Path) -> Iterator[Field]:
 def test_the_password_is_changed(
     site: Site, ours: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even in the wrong order, first at the server: consumers wait for the vault to tell. And
-    with the vault away, by the last one known."""
+    """Even in the wrong order, first at the server: consumers wait for the vault to tell."""
     for name, value in site.environment.items():
         monkeypatch.setenv(name, value)
     with field_at(site.url, tmp_path) as theirs:
-        ours.fill(3_000)
+        ours.fill(1_200)
         [consumer] = theirs.serve("--slots", "1")
         job = ours.submit(synthetic("night", 3.0, chunk=10))
         eventually(lambda: ours.ended(job) > 50, 20, "a job in full swing")
         site.change("second")
-        eventually(lambda: "invalid username-password" in consumer.log, 20, "a consumer that is refused")
+        eventually(
+            lambda: "invalid username-password" in consumer.log, 20, "a consumer that is refused"
+        )
         site.vault.value = "second"
         eventually(lambda: consumer.events("the server is back"), 20, "the new password")
-        so_far = ours.ended(job)
-        eventually(lambda: ours.ended(job) > so_far + 50, 20, "it goes on")
-        site.vault.away = True
-        reads = site.vault.reads
-        eventually(lambda: site.cut() or site.vault.reads > reads, 20, "it is asked in vain")
         assert ours.done(job, 60).well
-        assert consumer.events("the last password known is tried")
         assert consumer.end() == 0
         for word in ("first", "second"):
             assert word not in consumer.log
