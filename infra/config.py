@@ -73,9 +73,11 @@ class Deployment:
 
     def environment(self) -> dict[str, str]:
         """The variables by which commands on this machine reach the grid, as who is logged in."""
+        # Tokens go over TLS alone; elsewhere the server asks nobody, as in a trial.
+        by_token = Address.parse(self.redis_url).tls
         return {
             "AZFINSIM_REDIS_URL": self.redis_url,
-            "AZFINSIM_REDIS_AUTH": "entra",
+            **({"AZFINSIM_REDIS_AUTH": "entra"} if by_token else {}),
             "AZFINSIM_IDENTITY": "default",
             "APPLICATIONINSIGHTS_CONNECTION_STRING": self.telemetry,
         }

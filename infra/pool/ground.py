@@ -41,7 +41,8 @@ class Ground:
     def server(self) -> Address:
         """The grid's server, as this machine reaches it. Raises ServerError if it is not known."""
         if self.address is None and not self.local:
-            return Address.parse(self.deployment().redis_url, os.environ)
+            deployed = self.deployment()
+            return Address.parse(deployed.redis_url, {**deployed.environment(), **os.environ})
         return needed(self.address)
 
     def local_crew(self, order: Order, *, may_start: bool = True) -> LocalCrew:
