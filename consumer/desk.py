@@ -57,7 +57,7 @@ class Desk:
         self.pace.slots = slots
         self.staff.resize(slots)
         self.holdings.wake()
-        telemetry.slots.set(slots)
+        telemetry.slots.set(slots, self.settings.served)
         self.news.set()
 
     @property

@@ -4,8 +4,7 @@ Azure gives a Spot machine half a minute's notice, to be asked for at the machin
 service: https://learn.microsoft.com/azure/virtual-machines/linux/scheduled-events
 """
 
-import json
-import urllib.error
+import http.client
 import urllib.request
 from collections.abc import Mapping
 from functools import partial
@@ -16,6 +15,7 @@ import structlog
 from anyio import to_thread
 
 from consumer.drain import Drain
+from engine.codec import loads
 
 METADATA = "http://169.254.169.254"
 """Of each machine on Azure; reached without leaving its host."""
@@ -27,7 +27,7 @@ PATIENCE = 5.0
 """Seconds for an answer: the first of all makes the service begin, and takes longer."""
 
 QUIET = 60.0
-"""Seconds between questions to a service that does not answer."""
+"""Seconds between questions to a service that has never answered."""
 
 FATAL = frozenset({"Preempt", "Terminate", "Reboot", "Redeploy"})
 """Events that end what runs on the machine; a Freeze of some seconds is left to the leases."""
@@ -44,7 +44,7 @@ def notice(answer: bytes, name: str) -> str | None:
     Events of all machines of a scale set are told to each of them: ``name`` is this one's.
     """
     try:
-        told = json.loads(answer)
+        told = loads(answer)
     except ValueError:
         return None
     events = told.get("Events") if isinstance(told, dict) else None
@@ -65,14 +65,16 @@ def _concerns(event: Mapping[str, Any], name: str) -> bool:
 
 async def run(drain: Drain, base: str) -> None:
     """Drain when notice is given; until cancelled, or the consumer drains."""
-    name = ""
+    name, answered = "", False
     while not drain.begun:
         name = name or ((await _get(base + _NAME)) or b"").decode(errors="replace").strip()
         answer = await _get(base + _EVENTS) if name else None
         if answer is not None and (why := notice(answer, name)):
             drain.begin(f"eviction: {why}")
             return
-        with anyio.move_on_after(EVERY if answer is not None else QUIET):
+        # One that has answered once will again: it may be busy, or about to begin.
+        answered = answered or bool(name)
+        with anyio.move_on_after(EVERY if answered else QUIET):
             await drain.wait()
 
 
@@ -89,6 +91,6 @@ def _fetch(url: str) -> bytes | None:
     try:
         with opener.open(request, timeout=PATIENCE) as answer:
             return bytes(answer.read(1_000_000))
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         log.debug("the metadata service does not answer", error=str(error))
         return None

@@ -21,6 +21,8 @@ class Held:
     entry: Entry
     job: Job
     chunk: Chunk
+    begun: float | None = None
+    """Since when it has been in a slot, by the event loop's clock; None while it waits for one."""
 
 
 class Holdings:
@@ -61,6 +63,11 @@ class Holdings:
     def unfinished(self) -> list[Entry]:
         """Entries that arrive, wait for a slot or are in one."""
         return [*self._arriving.values(), *(held.entry for held in self._unfinished.values())]
+
+    @property
+    def in_slots(self) -> list[Held]:
+        """What is being priced, and is still ours."""
+        return [held for held in self._unfinished.values() if held.begun is not None]
 
     def arrive(self, entry: Entry) -> None:
         """It was delivered, and is ours while its job and trades are looked up."""
@@ -119,6 +126,7 @@ class Holdings:
         if self._closed:
             return [held.entry for held in batch]
         for held in reversed(batch):
+            held.begun = None
             self._queues[held.entry.lane].appendleft(held)
         self._notify()
         return []
@@ -168,6 +176,8 @@ def _first_of(queue: deque[Held], count: int) -> Sequence[Held]:
     taken = [queue.popleft()]
     while queue and len(taken) < count and queue[0].job == taken[0].job:
         taken.append(queue.popleft())
+    for held in taken:
+        held.begun = anyio.current_time()
     return taken
 
 

@@ -17,8 +17,20 @@ GLANCE = 0.05
 """Seconds after which a consumer that has its hands full looks into the higher lanes again."""
 
 
+LISTENERS = 8
+"""Partitions at which an idle consumer waits besides its home, each by a connection of its own; at
+the others, it looks in turn."""
+
+
 async def run(desk: Desk) -> None:
     """Take entries until the consumer drains."""
+    async with anyio.create_task_group() as listening:
+        for step in range(1, min(desk.grid.partitions, LISTENERS + 1)):
+            listening.start_soon(_listen, desk, (desk.settings.home + step) % desk.grid.partitions)
+        await _take_all(desk)
+
+
+async def _take_all(desk: Desk) -> None:
     while not desk.drain.begun:
         await desk.hand_back(desk.holdings.take_back(desk.pace.surplus(desk.holdings.queued)))
         with anyio.move_on_after(GLANCE):
@@ -30,6 +42,23 @@ async def run(desk: Desk) -> None:
             continue
         messages = await patiently("intake", _take, desk, lanes)
         await desk.accept(messages)
+
+
+async def _listen(desk: Desk, partition: int) -> None:
+    """Take what comes to another partition than home while a slot is idle, an entry at a time.
+
+    One blocking read waits at one partition: in a cluster, the others lie on other servers. More
+    than one would be more than a consumer wants that listens to many.
+    """
+    streams, name = desk.grid.streams, desk.settings.name
+    while not desk.drain.begun:
+        if len(desk.holdings) < desk.pace.slots and (lanes := desk.lanes):
+            found = await patiently("intake", streams.take, name, partition, lanes, 1, WAIT_MS)
+            if found:
+                await desk.accept(found)
+        else:
+            with anyio.move_on_after(WAIT_MS / 1000):
+                await desk.holdings.change()
 
 
 async def _take(desk: Desk, lanes: Sequence[Lane]) -> Sequence[Entry | Unreadable]:

@@ -21,6 +21,7 @@ from consumer import (
     settle,
     slots,
     tidy,
+    vigil,
     watch,
 )
 from consumer.desk import Desk
@@ -35,6 +36,7 @@ from consumer.realtime import process as realtime
 from consumer.settings import Settings
 from consumer.staff import Staff
 from consumer.work import Work
+from engine import scripts
 from engine.entry import Entry, Settlement
 from engine.grid import Grid
 
@@ -68,6 +70,7 @@ async def consume(
     )
     if settings.realtime:
         sys.setswitchinterval(SWITCH_INTERVAL)
+    scripts.read_all()
     # A server that is full lets nobody begin.
     await drain.cuts_short(patiently, "start", grid.streams.ensure_groups, settings.lanes)
     log.info(
@@ -79,6 +82,7 @@ async def consume(
     async with anyio.create_task_group() as keepers:
         keepers.start_soon(announce.run, desk)
         keepers.start_soon(lease.run, grid.streams, settings.name, settings.lease, holdings)
+        keepers.start_soon(vigil.run, desk)
         keepers.start_soon(watch.run, desk)
         if settings.harvest is not None:
             keepers.start_soon(harvest.run, desk, settings.harvest)

@@ -53,6 +53,11 @@ class Settings:
         return [lane for lane in self.lanes if lane is not Lane.REALTIME]
 
     @property
+    def served(self) -> str:
+        """Its lanes as ``azfinsim consume --lane`` takes them."""
+        return ",".join(map(str, self.lanes))
+
+    @property
     def realtime(self) -> bool:
         """Whether it serves the realtime lane."""
         return Lane.REALTIME in self.lanes

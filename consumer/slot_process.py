@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import numpy as np
@@ -42,6 +42,10 @@ class ProcessDied(SlotError):
     """The process ended with a chunk in hand, or has lost its senses."""
 
 
+class NotStarted(SlotError):
+    """There is no process: the machine lacks memory, or open files, or processes, for now."""
+
+
 class TookTooLong(SlotError):
     """The process was killed, for it took too long over a chunk."""
 
@@ -53,14 +57,14 @@ class _Running:
     process: Process
     answers: BufferedByteReceiveStream
     trace: Trace
-    warm: bool = False
-    """Whether it has answered before."""
+    warm: set[str] = field(default_factory=set)
+    """The algorithms for which it has answered before."""
 
     async def price(self, algorithm: str, chunk: Chunk) -> Priced:
         assert self.process.stdin is not None
         await self.process.stdin.send(pack(work_parts(algorithm, chunk)))
         priced = read_priced(await self._receive())
-        self.warm = True
+        self.warm.add(algorithm)
         return priced
 
     async def _receive(self) -> Sequence[bytes]:
@@ -100,13 +104,15 @@ class SlotProcess:
         self._memory = memory
         self._warm_up = warm_up
         self._running: _Running | None = None
+        self.not_started = 0
+        """How often in a row one could not be started."""
 
     async def begin(self, algorithm: str, limit: float) -> None:
         """Have a process at hand that has loaded the pricer, in ``limit`` seconds.
 
-        Raises ProcessDied.
+        Raises ProcessDied and NotStarted.
         """
-        if (await self._ready()).warm:
+        if algorithm in (await self._ready()).warm:
             return
         try:
             await self.price(algorithm, _NOTHING, limit)
@@ -117,10 +123,10 @@ class SlotProcess:
     async def price(self, algorithm: str, chunk: Chunk, limit: float | None = None) -> Priced:
         """Price a chunk in the process, in ``limit`` seconds; kills it if cancelled.
 
-        Raises ProcessDied if it ends before it has answered, and TookTooLong.
+        Raises ProcessDied if it ends before it has answered, TookTooLong and NotStarted.
         """
         running = await self._ready()
-        allowance = limit if limit is None or running.warm else limit + self._warm_up
+        allowance = limit if limit is None or algorithm in running.warm else limit + self._warm_up
         try:
             with anyio.fail_after(allowance):
                 return await running.price(algorithm, chunk)
@@ -151,7 +157,12 @@ class SlotProcess:
         if self._running is not None and not self._usable(self._running.process):
             await self.stop()
         if self._running is None:
-            self._running = await self._start()
+            try:
+                self._running = await self._start()
+            except OSError as error:
+                self.not_started += 1
+                raise NotStarted(f"cannot start a process: {error}") from error
+            self.not_started = 0
         return self._running
 
     def _usable(self, process: Process) -> bool:
@@ -166,14 +177,18 @@ class SlotProcess:
 
     async def _start(self) -> _Running:
         trace = Trace()
-        # Its own session: Ctrl-C in the terminal is for the consumer, which lets it finish.
-        process = await anyio.open_process(
-            [*PROGRAM, str(trace.fileno()), str(self._memory or 0)],
-            stderr=None,
-            start_new_session=True,
-            env=_environment(),
-            pass_fds=(trace.fileno(),),
-        )
+        try:
+            # Its own session: Ctrl-C in the terminal is for the consumer, which lets it finish.
+            process = await anyio.open_process(
+                [*PROGRAM, str(trace.fileno()), str(self._memory or 0)],
+                stderr=None,
+                start_new_session=True,
+                env=_environment(),
+                pass_fds=(trace.fileno(),),
+            )
+        except OSError:
+            trace.close()
+            raise
         if self._behind:
             step_back(process.pid)
         assert process.stdout is not None

@@ -15,7 +15,8 @@ from consumer.pace import QUICK
 from consumer.priority import step_back
 from consumer.settings import Settings
 from consumer.slot_limit import price_in_time
-from consumer.slot_process import ProcessDied, SlotProcess
+from consumer.slot_process import NotStarted, ProcessDied, SlotProcess
+from consumer.slot_recovery import recover
 from engine import telemetry
 from engine.chunk import Priced, price_chunk
 from engine.entry import Settlement
@@ -91,6 +92,10 @@ async def _price_in_process(desk: Desk, process: SlotProcess, held: Held) -> Non
         done = await price_in_time(process, held.job.algorithm, held.chunk, held.job.trade_timeout)
     except ProcessDied as error:
         await desk.retry(held, error)
+        return
+    except NotStarted as error:
+        await desk.hand_back([held.entry])
+        await recover(process, error, desk.drain)
         return
     letters = [
         Letter(trade, str(error), done.attempts, desk.settings.name, error.traceback)

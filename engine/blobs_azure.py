@@ -63,7 +63,8 @@ class Container(Blobs):
                 blob.append_block(data, length=len(data), appendpos_condition=at)
             except Exception as error:
                 code = _code(error)
-                if code == "AppendPositionConditionNotMet":
+                # One that was deleted meanwhile ends nowhere.
+                if code == "AppendPositionConditionNotMet" or (code == "BlobNotFound" and at):
                     raise Moved(f"{blob.url} does not end at {at:,}") from error
                 if code == "BlockCountExceedsLimit":
                     raise Full(f"{blob.url} has {MOST_BLOCKS:,} blocks") from error

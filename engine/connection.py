@@ -64,6 +64,11 @@ SOCKET_TIMEOUT = 5.0
 """Seconds without an answer after which a connection is given up. Blocking reads are shorter."""
 
 
+MOST_CONNECTIONS = 10_000
+"""Of one process: a blocking read for each partition holds one, and the library's own bound, 100,
+would be met at that many; then leases could not be renewed."""
+
+
 _send_packed_command = AbstractConnection.send_packed_command
 
 
@@ -80,6 +85,12 @@ async def _send(self: AbstractConnection, *args: Any, **kwargs: Any) -> None:
         if "handler is closed" not in str(error):
             raise
         raise ConnectionError(f"the connection was cut: {error}") from error
+    except AttributeError as error:
+        # The client of a cluster that has lost a node closes its connections, those too on which
+        # somebody is just about to send.
+        if self.is_connected:
+            raise
+        raise ConnectionError("the connection was closed meanwhile") from error
 
 
 # In place of a subclass, since a client of a cluster takes none.
@@ -124,6 +135,7 @@ async def _client(address: Address, stack: AsyncExitStack) -> Redis:
     """The client, which has not connected yet; what it needs besides is closed with the stack."""
     options: dict[str, Any] = {
         "socket_timeout": SOCKET_TIMEOUT,
+        "max_connections": MOST_CONNECTIONS,
         # Each would be one more right to be had, or to be refused and noted in the ACL LOG: telling
         # which library calls, and asking for news of a maintenance, at which the server hangs up,
         # which is waited for like any other end of a connection.

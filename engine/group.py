@@ -22,6 +22,12 @@ Answer = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 UNREADABLE_KEPT = 1000
 """Entries that nobody could read are kept up to this number, for a person to look at."""
 
+RECLAIMED_AT_ONCE = 10
+"""Entries taken over in one command, which looks at ten times as many: a quarter of a millisecond
+of Redis 7.0, the slowest at it, a tenth of one of Valkey."""
+
+RENEWED_AT_ONCE = 100
+"""Leases renewed in one script: three quarters of a millisecond of the server."""
 
 FORGOTTEN_AFTER = 60.0
 """Seconds: a consumer asks for entries many times in these, unless it is frozen or gone."""
@@ -99,31 +105,31 @@ class Group(ABC, Generic[M]):
         by_stream: dict[str, dict[str, M]] = {}
         for entry in entries:
             by_stream.setdefault(entry.stream, {})[entry.entry_id] = entry
-        calls = [
-            Call(_RENEW, [stream], [keys.GROUP, consumer, *ids])
-            for stream, ids in by_stream.items()
+        batches = [
+            (stream, batch) for stream, ids in by_stream.items() for batch in _batches(list(ids))
         ]
+        calls = [Call(_RENEW, [stream], [keys.GROUP, consumer, *ids]) for stream, ids in batches]
         lost: list[M] = []
-        for ids, result in zip(
-            by_stream.values(), await scripts.run(self.redis, *calls), strict=True
+        for (stream, ids), result in zip(
+            batches, await scripts.run(self.redis, *calls), strict=True
         ):
-            if is_no_group(result):
-                lost += ids.values()
-            elif isinstance(result, Exception):
+            if isinstance(result, Exception) and not is_no_group(result):
                 raise result
-            else:
-                lost += [ids[text(entry_id)] for entry_id in result]
+            gone = ids if isinstance(result, Exception) else map(text, result)
+            lost += [by_stream[stream][entry_id] for entry_id in gone]
         return lost
 
     async def reclaim(
         self, consumer: str, partition: int, lane: Lane, lease_ms: int, cursor: str, count: int
     ) -> tuple[str, list[M | Unreadable]]:
-        """Take over entries whose lease has lapsed, from a cursor on.
+        """Take over up to ``count`` entries whose lease has lapsed, from a cursor on.
 
         Returns the cursor for the next call, ``0-0`` after the last stretch, and the entries with
-        their deliveries. Each call costs the server a bounded stretch of the pending entries.
+        their deliveries. Each call takes ``RECLAIMED_AT_ONCE`` at most and looks at ten times as
+        many, however many are pending.
         """
         stream = keys.stream(partition, lane)
+        count = min(count, RECLAIMED_AT_ONCE)
         try:
             answer = await self.redis.xautoclaim(
                 stream, keys.GROUP, consumer, lease_ms, start_id=cursor, count=count
@@ -132,8 +138,10 @@ class Group(ABC, Generic[M]):
             if not is_no_group(error):
                 raise
             return "0-0", []
-        # Redis 6.2 answers with a nil for an entry that was deleted while pending.
+        after = text(answer[0])
         messages = [message for message in answer[1] if message[0] is not None]
+        if len(messages) < len(answer[1]):
+            await self._forget_deleted(consumer, stream, cursor, after)
         pipe = self.redis.pipeline(transaction=False)
         for entry_id, _ in messages:
             pipe.xpending_range(stream, keys.GROUP, entry_id, entry_id, 1)
@@ -149,7 +157,24 @@ class Group(ABC, Generic[M]):
             # One that is pending no more was settled by somebody since.
             if pending or isinstance(entry, Unreadable):
                 entries.append(entry)
-        return answer[0].decode(), entries
+        return after, entries
+
+    async def _forget_deleted(self, consumer: str, stream: str, first: str, after: str) -> None:
+        """Acknowledge what somebody has deleted while it was pending.
+
+        Redis 6.2 hands it over as a nil, for ever; later ones forget it by themselves.
+        """
+        last = "+" if after == "0-0" else after
+        most = 10 * RECLAIMED_AT_ONCE
+        mine = await self.redis.xpending_range(stream, keys.GROUP, first, last, most, consumer)
+        names = [each["message_id"] for each in mine]
+        pipe = self.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.xrange(stream, name, name)
+        found = await pipe.execute()
+        gone = [name for name, there in zip(names, found, strict=True) if not there]
+        if gone:
+            await self.redis.xack(stream, keys.GROUP, *gone)
 
     async def put_aside(self, message: Unreadable) -> None:
         """Take a message that is no entry out of its stream and keep it for a person to look at."""
@@ -224,6 +249,10 @@ class Group(ABC, Generic[M]):
             lane: max((now - _queued(entries) for entries in streams if entries), default=0.0)
             for lane, streams in found.items()
         }
+
+
+def _batches(entries: Sequence[str]) -> list[Sequence[str]]:
+    return [entries[at : at + RENEWED_AT_ONCE] for at in range(0, len(entries), RENEWED_AT_ONCE)]
 
 
 def _queued(entries: Sequence[tuple[bytes, object]]) -> float:

@@ -25,7 +25,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
 
 from engine.codec import loads
-from engine.errors import AzfinsimError, ServerError
+from engine.errors import ServerError
 
 SCOPE = "https://redis.azure.com/.default"
 
@@ -162,7 +162,7 @@ class Tokens(CredentialProvider):
             self._asked = anyio.Event()
             try:
                 await self.renew()
-            except AzfinsimError as error:
+            except Exception as error:  # Whatever it is, tokens have to be renewed.
                 self._failures, self._why = self._failures + 1, str(error)
                 left = round(self._newest.left(time.time()))
                 log.warning("no new token for Redis", why=self._why, expires_in=left)

@@ -71,6 +71,9 @@ class LogStream:
         """Send what is left; whether all of it has arrived. If not, it is on disk."""
         self._ending.set()
         self._thread.join(LAST_WORDS)
+        if self._thread.is_alive():
+            # It hangs in a request, and has nothing else to do with the spool.
+            self._gather()
         return not self._thread.is_alive() and not len(self._spool)
 
     @property
@@ -97,6 +100,7 @@ class LogStream:
         room = MOST_SPOOLED - len(self._spool)
         if sum(map(len, lines)) > room:
             self._lost, lines = self._lost + len(lines), []
+        lost = 0
         if self._lost and len(self._spool) < MOST_SPOOLED // 2:
             lost, self._lost = self._lost, 0
             lines.append(b'{"event": "lines are missing here", "lines": %d}\n' % lost)
@@ -104,7 +108,7 @@ class LogStream:
             try:
                 self._spool.add(b"".join(lines))
             except OSError as error:
-                self._lost += len(lines)
+                self._lost += lost + len(lines) - bool(lost)
                 self._complain(f"{self._spool.path}: {error.strerror}")
 
     def _send_all(self) -> float:

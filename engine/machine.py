@@ -52,10 +52,10 @@ def _version_1(folder: Path) -> float | None:
 def lasting_folder(environment: Mapping[str, str], name: str) -> Path | None:
     """A folder of ours that outlives this process, and on Batch its container; None if none can."""
     shared = environment.get("AZ_BATCH_NODE_SHARED_DIR")
-    cache = environment.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = Path(shared or cache) / "azfinsim" / name
     try:
+        cache = shared or environment.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        folder = Path(cache) / "azfinsim" / name
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
+    except (OSError, RuntimeError):
+        return None  # Nothing can be written; or there is no home.
     return folder if os.access(folder, os.W_OK) else None

@@ -18,6 +18,9 @@ MOST = 16_384
 """Values of a window that are kept; of more, every second, then every fourth, and so on. The 99th
 percentile of so many lies between the true 98.8th and 99.2nd."""
 
+SAME_LOOK = 0.25
+"""Seconds within which those who look, for one exporter or several, look at the same."""
+
 FIGURES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "p50": lambda values: float(np.percentile(values, 50)),
     "p90": lambda values: float(np.percentile(values, 90)),
@@ -33,11 +36,14 @@ class Window:
     """Values of a while, thinned out evenly if there are too many of them."""
 
     values: list[float] = field(default_factory=list)
+    largest: float = -math.inf
     _every: int = 1
     _passed: int = 0
 
     def add(self, value: float) -> None:
         """Take in a value."""
+        if value > self.largest:
+            self.largest = value
         self._passed += 1
         if self._passed < self._every:
             return
@@ -105,8 +111,8 @@ class Times(Measure):
     """How long something took, in seconds, by ``FIGURES`` of what was noted since the last look."""
 
     windows: dict[Labels, Window] = field(default_factory=dict)
-    _seen: dict[Labels, Window] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+    _closed: dict[Labels, Window] = field(default_factory=dict)
+    _closed_at: float = -math.inf
 
     def note(self, seconds: float, *labels: str) -> None:
         """Note one time."""
@@ -119,13 +125,12 @@ class Times(Measure):
     def look(self, figure: str) -> Iterator[tuple[float, Labels]]:
         """One figure of each window that has any values.
 
-        All figures are looked at in turn, and are to be of the same values: a new look begins with
-        the first that this one has had already.
+        All figures are to be of the same values, and all who look within ``SAME_LOOK`` seconds are
+        told the same: whoever looks first after that closes the windows.
         """
-        if not self._seen or figure in self._told:
-            self._told.clear()
-            self._seen, self.windows = self.windows, {}
-        self._told.add(figure)
-        for labels, window in list(self._seen.items()):
+        now = time.monotonic()
+        if now - self._closed_at > SAME_LOOK:
+            self._closed, self.windows, self._closed_at = self.windows, {}, now
+        for labels, window in list(self._closed.items()):
             if values := list(window.values):
-                yield FIGURES[figure](values), labels
+                yield (window.largest if figure == "max" else FIGURES[figure](values)), labels

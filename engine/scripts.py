@@ -13,11 +13,17 @@ from redis.exceptions import NoScriptError, ResponseError
 Argument = str | bytes | int
 
 
+_known: list["Script"] = []
+
+
 @dataclass(frozen=True)
 class Script:
     """One of ``engine/lua``; the comments in the file say what it takes and returns."""
 
     name: str
+
+    def __post_init__(self) -> None:
+        _known.append(self)
 
     @cached_property
     def text(self) -> str:
@@ -27,6 +33,15 @@ class Script:
     def sha(self) -> str:
         # Redis names a script by this hash; nothing rests on its strength.
         return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+def read_all() -> None:
+    """Read every script that is known by now, rather than when it is first called.
+
+    For processes that live long: by then the machine may be out of files, or hold another version.
+    """
+    for script in _known:
+        script.sha  # noqa: B018 - which is kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 What may live here: reading it, and how often. The SDK is imported when it is needed.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -14,6 +15,9 @@ from redis.exceptions import AuthenticationError
 from engine.credentials import ATTEMPT, IDENTITY, azure_trouble, credential
 from engine.errors import AzfinsimError, ServerError, UsageError
 from engine.login import Secret
+
+PATIENCE = 3.0
+"""Seconds for which a reading is waited for while a password is at hand."""
 
 AT_MOST_EVERY = 5.0
 """Seconds between two readings. A vault takes 4,000 in 10 s from all who use it; a thousand
@@ -42,21 +46,31 @@ class VaultPassword(CredentialProvider):
         """Raises AuthenticationError, which is waited for, if it was never to be had."""
         async with self._reading:
             if time.monotonic() - self._read_at >= AT_MOST_EVERY:
-                try:
-                    await self.renew()
-                except AzfinsimError as error:
-                    self._why = str(error)
-                    if self._password:
-                        log.warning("the last password known is tried", why=self._why)
+                await self._try_to_renew()
         if not self._password:
             raise AuthenticationError(self._why)
         return (self._username, self._password) if self._username else (self._password,)
 
+    async def _try_to_renew(self) -> None:
+        """Read it; with one at hand that may still be right, without waiting for long."""
+        self._why = f"the vault has not answered within {PATIENCE:g} s"
+        with anyio.move_on_after(PATIENCE if self._password else math.inf):
+            try:
+                await self.renew()
+            except AzfinsimError as error:
+                self._why = str(error)
+            else:
+                return
+        if self._password:
+            log.warning("the last password known is tried", why=self._why)
+
     async def renew(self) -> None:
         """Read it now. Raises ServerError if that cannot be done."""
-        # A failure counts too: a vault that refuses us need not be asked at every attempt.
-        self._read_at = time.monotonic()
-        self._password = await self._read()
+        try:
+            self._password = await self._read()
+        finally:
+            # A failure counts too: a vault that refuses us need not be asked at every attempt.
+            self._read_at = time.monotonic()
 
 
 async def read_secret(secret: Secret, identity: str) -> str:

@@ -22,6 +22,7 @@ from engine.edge import (
     print_json,
     run_async,
 )
+from engine.errors import UsageError
 from engine.job import Lane, iso
 from engine.machine import usable_cores
 from infra.controller.compare import all_rows, table
@@ -38,6 +39,9 @@ NODE_STARTS, PROCESS_STARTS = 240.0, 5.0
 
 IDLE, DAY = 2 * NODE_STARTS, 24 * HOUR
 """Seconds without work after which a consumer leaves by itself; that one of Batch lives at most."""
+
+MOST_BETWEEN = 300.0
+"""Seconds between looks: from any two that are much further apart nothing can be learnt."""
 
 _MONEY = click.FloatRange(0)
 _SECONDS = click.FloatRange(0.1, 86_400)
@@ -66,7 +70,8 @@ class Asked:
     "--slots-per-consumer",
     "slots",
     type=click.IntRange(1, 1024),
-    help="Of those that are started.  [default: this machine's cores]",
+    help="Of those that are started.  [default: --local this machine's cores, else what the first "
+    "that serve have]",
 )
 @click.option(
     "--startup",
@@ -88,7 +93,13 @@ class Asked:
     metavar="SECONDS",
     help="For realtime: what 99 of 100 calls wait for a slot at most.",
 )
-@click.option("--interval", type=_SECONDS, default=15.0, metavar="SECONDS", help="Between looks.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, MOST_BETWEEN),
+    default=15.0,
+    metavar="SECONDS",
+    help="Between looks.",
+)
 @click.option(
     "--lease",
     type=click.FloatRange(0.5, 3600),
@@ -129,28 +140,59 @@ def control(
     the consumers as they are. With --json, one object at the end: what was decided last.
     """
     logs.configure(log_format, "info")
+    each = _policy(lane, local, slots, startup, price, policy)
     wanted = order(
         lane,
         name,
         slots=slots,
         # Should no controller be there, they leave nevertheless; a floor has to stay.
-        exit_when_idle=IDLE if lane == PoolLane.BULK and not policy["floor"] else None,
+        exit_when_idle=IDLE if lane == PoolLane.BULK and not each.floor else None,
         at_most=DAY if lane == PoolLane.BULK and not local else None,
     )
     where = ground(local, state, config, address)
     asked = Asked(where, wanted, interval, lease, dry, once)
-    each = Policy(
-        slots=slots or usable_cores(),
-        startup=startup or (PROCESS_STARTS if local else NODE_STARTS),
-        price=price,
-        **policy,
-    )
     code, look = run_async(_control, asked, each)
     if as_json:
         print_json(_report(look))
     elif once and look is not None:
         note(look.words)
     return code
+
+
+def _policy(
+    lane: str,
+    local: bool,
+    slots: int | None,
+    startup: float | None,
+    price: float,
+    more: dict[str, Any],
+) -> Policy:
+    """The policy that was asked for; raises UsageError where its options do not go together."""
+    policy = Policy(
+        # Of the pool's machines nobody here knows the cores.
+        slots=slots or (usable_cores() if local else 1),
+        assumed=slots is None and not local,
+        startup=startup or (PROCESS_STARTS if local else NODE_STARTS),
+        price=price,
+        **more,
+    )
+    for option, told in (("--budget", policy.budget), ("--hourly-budget", policy.hourly)):
+        if told is not None and not price:
+            raise UsageError(
+                f"{option} {told:g} without --price bounds nothing: tell what a node costs an hour "
+                "with --price"
+            )
+    if policy.budget is not None and lane == PoolLane.REALTIME:
+        raise UsageError(
+            f"--budget {policy.budget:g} is for a run until all is done, and --lane realtime never "
+            "is: use --hourly-budget"
+        )
+    if policy.floor > policy.ceiling:
+        raise UsageError(
+            f"--floor {policy.floor} is more than --ceiling {policy.ceiling}: lower the one or "
+            "raise the other"
+        )
+    return policy
 
 
 async def _control(asked: Asked, policy: Policy) -> tuple[int, Look | None]:

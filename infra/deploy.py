@@ -1,5 +1,6 @@
 """What deploying, telling and destroying have in common: checks, and the configuration."""
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -9,9 +10,7 @@ from urllib.parse import urlsplit
 from engine.errors import ServerError, UsageError
 from infra.config import Deployment, load
 from infra.deploy_azure import (
-    Account,
     check_location,
-    check_room_for_account,
     cores_allowed,
     cores_wanted,
     shortages,
@@ -22,14 +21,19 @@ from infra.tools import Tool
 NAME, LOCATION = "azfinsim", "westeurope"
 """What is chosen for who chooses nothing; as in infra/terraform/variables.tf."""
 
+NAMES = "[a-z][a-z0-9]{2,11}"
+"""What a name may be, likewise."""
+
 FOLDER = Path("azfinsim-terraform")
 
 
-def check_first(az: Tool, who: Account, location: str, deployed: Mapping[str, Any] | None) -> None:
-    """What can be said before Terraform is asked. Raises UsageError and ServerError."""
+def check_choices(az: Tool, name: str, location: str) -> None:
+    """What can be said before anything is written down. Raises UsageError."""
+    if not re.fullmatch(NAMES, name):
+        raise UsageError(
+            f"--name is {name!r}: must be 3 to 12 characters, a to z and 0 to 9, a letter first"
+        )
     check_location(az, location)
-    if deployed is None:
-        check_room_for_account(az, who.subscription, location)
 
 
 def too_few_cores(az: Tool, plan: Plan, deployed: Mapping[str, Any] | None) -> list[str]:

@@ -14,13 +14,13 @@ from infra.deploy import (
     FOLDER,
     LOCATION,
     NAME,
-    check_first,
+    check_choices,
     check_losses,
     configuration,
     deployed_by,
     too_few_cores,
 )
-from infra.deploy_azure import account
+from infra.deploy_azure import account, check_room_for_account
 from infra.deploy_terraform import PROFILES, Choices, Plan, Terraform
 from infra.tools import Tool
 
@@ -77,16 +77,22 @@ def deploy(
     note(f"{who.user}, subscription {who.name}")
     region = location or before.get("location", LOCATION)
     called = name or before.get("name", NAME)
+    check_choices(az, called, region)
     terraform.write(Choices(who.subscription, called, region, profile, var_file, backend))
     terraform.init()
     deployed = terraform.output("deployment")
-    check_first(az, who, region, deployed)
+    if deployed is None:
+        check_room_for_account(az, who.subscription, region)
     plan = terraform.plan()
     for shortage in too_few_cores(az, plan, deployed):
         note(f"warning: {shortage}")
-    check_losses(plan, yes)
-    if not plan.empty:
-        _confirm(plan, yes)
+    try:
+        check_losses(plan, yes)
+        if not plan.empty:
+            _confirm(plan, yes)
+    except BaseException:
+        terraform.forget_plan()
+        raise
     _apply(terraform, plan, "deploy")
     path = place(os.environ, config_path)
     made = configuration(deployed_by(terraform), path)

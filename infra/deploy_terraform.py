@@ -118,17 +118,18 @@ class Terraform:
     def write(self, choices: Choices) -> None:
         """Put our module and what was chosen into the folder.
 
-        Raises UsageError for another subscription, name or region than before: Terraform would
-        destroy all that is there, and build it elsewhere.
+        Raises UsageError for another subscription, name or region than what is there has: Terraform
+        would destroy it all, and build it elsewhere.
         """
         before, chosen = self.settings, self._chosen(choices)
         for field, value in chosen.items():
-            if before.get(field, value) != value:
+            if before.get(field, value) != value and self._holds_something():
                 raise UsageError(
                     f"{self.folder} deploys {field} {before[field]}, and this would be {value}: "
                     "name another --dir, or `azfinsim infra destroy` that one first"
                 )
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         self._copy_module()
         settings = orjson.dumps({**before, **chosen}, option=orjson.OPT_INDENT_2)
         (self.folder / "settings.tfvars.json").write_bytes(settings)
@@ -139,6 +140,15 @@ class Terraform:
             if told is not None:
                 shutil.copyfile(told, self.folder / name)
         self._write_backend()
+
+    def _holds_something(self) -> bool:
+        """Whether anything is there by its state; where a go ended before that, there is not."""
+        if not self._module.exists():
+            return False
+        self.init()
+        told = self._ask("state", "pull").strip()
+        resources = orjson.loads(told).get("resources", []) if told else []
+        return any(each["mode"] == "managed" for each in resources)
 
     @staticmethod
     def _chosen(choices: Choices) -> dict[str, str]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -109,9 +109,13 @@ class Tool:
         return {**os.environ, **(self.environment or {})}
 
 
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends us otherwise; the last when somebody closes the terminal."""
+
+
 @contextmanager
 def _passing_on(name: str, process: "subprocess.Popen[str]") -> Iterator[list[int]]:
-    """Hand SIGINT and SIGTERM to the process, which ends in its own time; yields those that came.
+    """Hand what ends us to the process, which ends in its own time; yields the signals that came.
 
     Whatever is half done there is not ours to leave behind.
     """
@@ -123,11 +127,12 @@ def _passing_on(name: str, process: "subprocess.Popen[str]") -> Iterator[list[in
             # Terraform knows SIGINT as "finish what you are at, then stop".
             process.send_signal(signal.SIGINT)
             if len(came) == 1:
-                sys.stderr.write(
-                    f"stopping: {name} finishes what it has begun; Ctrl-C again to press it\n"
-                )
+                with suppress(OSError):  # A terminal that was closed takes nothing.
+                    sys.stderr.write(
+                        f"stopping: {name} finishes what it has begun; Ctrl-C again to press it\n"
+                    )
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, pass_on) for number in _ENDS}
     try:
         yield came
     finally:

@@ -17,17 +17,22 @@ from engine.edge import json_option, note, print_json, run_async, stderr
 from engine.embedded import EmbeddedServer
 from engine.grid import open_grid
 from loadtest.accuracy_bench import measure_accuracy
+from loadtest.calls_bench import CallsRun
+from loadtest.client_bench import ClientRun
 from loadtest.compile_bench import measure_compiling
-from loadtest.figures import Measured
+from loadtest.figures import MILLION, Measured
 from loadtest.grid_bench import GridRun
 from loadtest.kernel_bench import measure_prices, with_quantlib
+from loadtest.kills_bench import KillsRun
 from loadtest.machine import confine, describe
-from loadtest.realtime_bench import RealtimeRun
 from loadtest.report import as_json as report_of
 from loadtest.report import stdout, table
+from loadtest.sweep_bench import SweepRun
 from producer.generate import generate
 
-PARTS = ("grid", "realtime", "prices", "accuracy", "kernels")
+USUAL = ("grid", "realtime", "prices", "accuracy", "kernels")
+
+PARTS = (*USUAL, "kills", "sweep")
 
 
 @click.command
@@ -45,14 +50,26 @@ PARTS = ("grid", "realtime", "prices", "accuracy", "kernels")
     default=10.0,
     help="For which trades are offered in each part of `realtime`.",
 )
+@click.option(
+    "--kill-seconds",
+    type=click.FloatRange(1),
+    default=40.0,
+    help="For which each part of `kills` is watched.",
+)
+@click.option(
+    "--pending",
+    type=click.IntRange(1_000),
+    default=MILLION,
+    help="Entries that `sweep` looks at.",
+)
 @click.option("--cores", type=click.IntRange(1), default=2, help="Cores to confine everything to.")
 @click.option(
     "--only",
     "parts",
     type=click.Choice(PARTS),
     multiple=True,
-    default=PARTS,
-    help="Measure this part; may be given several times.",
+    default=USUAL,
+    help="Measure this part; may be given several times.  [default: all but kills and sweep]",
 )
 @json_option
 def bench(
@@ -60,16 +77,19 @@ def bench(
     runs: int,
     peer_tasks: int,
     realtime_seconds: float,
+    kill_seconds: float,
+    pending: int,
     cores: int,
     parts: Sequence[str],
     as_json: bool,
 ) -> None:
     """Measure the grid and the pricers, and their peers beside them.
 
-    Each part of a run has a fresh server; a run of all takes some two minutes.
+    Each part of a run has a fresh server; a run of all takes some two minutes, and of `kills` or
+    `sweep`, which are measured only if named, four and one more.
     """
     machine = describe(confine(cores))
-    measured = Measured(trades, peer_tasks)
+    measured = Measured(trades, peer_tasks, pending)
     with_peer = find_spec("taskiq_redis") is not None
     if "grid" in parts and not with_peer:
         note("taskiq-redis is not installed: the grid is compared with nothing")
@@ -81,6 +101,8 @@ def bench(
     if "realtime" in parts:
         for run in range(1, runs + 1):
             _realtime(measured, f"run {run} of {runs}", realtime_seconds)
+    for run in range(1, runs + 1):
+        _faults(measured, f"run {run} of {runs}", parts, kill_seconds)
     # Last: the compiler it loads would slow down what this process does before.
     for run in range(1, runs + 1):
         _prices(measured, run, f"run {run} of {runs}", parts)
@@ -90,6 +112,8 @@ def bench(
             "runs": runs,
             "peer_tasks": peer_tasks if with_peer else 0,
             "realtime_seconds": realtime_seconds,
+            "kill_seconds": kill_seconds,
+            "pending": pending,
         }
         print_json(report_of(measured, machine, settings))
     else:
@@ -108,15 +132,26 @@ def _realtime(measured: Measured, name: str, seconds: float) -> None:
     def step(what: str) -> AbstractContextManager[None]:
         return _step(f"{name}: {what}")
 
-    async def measure(url: str, folder: Path) -> None:
-        async with open_grid(Address.parse(url)) as grid:
-            await RealtimeRun(grid, url, folder, measured, step, seconds).run()
+    with tempfile.TemporaryDirectory(prefix="azfinsim-bench-") as folder:
+        with EmbeddedServer() as server:
+            run_async(ClientRun(server.url, Path(folder), measured, step, seconds).run)
+        run_async(CallsRun(Path(folder), measured, step, seconds).run)
 
-    with (
-        tempfile.TemporaryDirectory(prefix="azfinsim-bench-") as folder,
-        EmbeddedServer() as server,
-    ):
-        run_async(measure, server.url, Path(folder))
+
+def _faults(measured: Measured, name: str, parts: Sequence[str], kill_seconds: float) -> None:
+    def step(what: str) -> AbstractContextManager[None]:
+        return _step(f"{name}: {what}")
+
+    async def kills(url: str, folder: Path) -> None:
+        async with open_grid(Address.parse(url)) as grid:
+            await KillsRun(grid, url, folder, measured, step, kill_seconds).run()
+
+    with tempfile.TemporaryDirectory(prefix="azfinsim-bench-") as folder:
+        if "kills" in parts:
+            with EmbeddedServer() as server:
+                run_async(kills, server.url, Path(folder))
+        if "sweep" in parts:
+            run_async(SweepRun(Path(folder), measured, step, measured.pending).run)
 
 
 def _prices(measured: Measured, run: int, name: str, parts: Sequence[str]) -> None:

@@ -70,10 +70,8 @@ class Search:
 class Evidence:
     """What was seen in a try that missed the objectives, as means over its time."""
 
-    dropped: int
-    """Calls that the generator did not send at all."""
     late: float
-    """Its lateness over the latency, each the 99th percentile."""
+    """The generator's lateness over the latency, each the 99th percentile."""
     generator_cpu: float | None
     """Cores, of the busiest process there could be: all of them over their number."""
     slots_busy: float | None
@@ -93,9 +91,9 @@ TOO_LATE = 0.2
 
 def limit_of(seen: Evidence) -> tuple[str, str]:
     """What was used up, and why it is taken to be that: the first of those that explain most."""
-    if seen.dropped or seen.late > TOO_LATE:
+    if seen.late > TOO_LATE:
         late = f"{seen.late:.0%} of the latency was the generator's own"
-        return "generator", f"{late}, and {seen.dropped:,} calls were not sent: add generators"
+        return "generator", f"{late}: add generators"
     if seen.slots_busy is not None and seen.slots_busy > USED_UP:
         return "slots", f"slots were pricing for {seen.slots_busy:.0%} of their time"
     if seen.redis_cpu is not None and seen.redis_cpu > USED_UP:

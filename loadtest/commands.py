@@ -10,6 +10,8 @@ from engine.edge import LazyGroup
     lazy={
         "run": "loadtest.run.command:run",
         "join": "loadtest.run.command:join",
+        "report": "loadtest.report_commands:report",
+        "compare": "loadtest.report_commands:compare",
         "bench": "loadtest.bench:bench",
         "accuracy": "loadtest.accuracy:accuracy",
         "chaos": "loadtest.chaos.command:chaos",

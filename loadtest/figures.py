@@ -15,7 +15,7 @@ class Figure:
     key: str
     """Its name in JSON."""
     what: str
-    """For people; ``{trades}`` and ``{tasks}`` stand for how many there were."""
+    """For people; ``{trades}``, ``{tasks}`` and ``{pending}`` stand for how many there were."""
     unit: str
     target: float | None = None
     """To reach at 1,000,000 trades; None if nothing is promised."""
@@ -79,7 +79,7 @@ FIGURES = (
     Figure("load_pvonly_seconds", "  load from the cache", "s"),
     Figure("compile_deltavega_seconds", "kernel of deltavega: compile", "s", 2.0),
     Figure("load_deltavega_seconds", "  load from the cache", "s"),
-    Figure("echo_p50", "bare round trip through two streams: median", "ms"),
+    Figure("echo_p50", "bare round trip, a call that nobody prices: median", "ms"),
     Figure("echo_p99", "  99th percentile", "ms"),
     Figure("realtime_p50", "realtime, PV of 10,000 paths, 50/s, idle: median", "ms", 5.0),
     Figure("realtime_p99", "  99th percentile", "ms", 12.0),
@@ -93,6 +93,9 @@ FIGURES = (
     Figure("busy_ratio", "  99th percentile, times idle", "x", 3.0),
     Figure("busy_bulk_rate", "  bulk trades priced meanwhile", "trades/s"),
     Figure("realtime_errors", "  realtime trades without a price, idle and busy", "", 0.0),
+    Figure("peer_realtime_p50", "the same calls, idle, through taskiq-redis: median", "ms"),
+    Figure("peer_realtime_p99", "  99th percentile", "ms"),
+    Figure("peer_realtime_ratio", "  apart from pricing: median, times ours", "x"),
     Figure("quick_rate", "realtime, closed form, one consumer", "trades/s", 5_000, at_least=True),
     Figure("quick_errors", "  trades without a price", "", 0.0),
     Figure("burst_seconds", "realtime, closed form, 10,000 calls at once", "s"),
@@ -101,6 +104,20 @@ FIGURES = (
     Figure("first_price_seconds", "consumer: from start to a first price, warm cache", "s", 2.0),
     Figure("consumer_mb", "consumer: resident memory, no pricing", "MB", 300),
     Figure("consumer_pricing_mb", "consumer: resident memory, deltavega", "MB", 300),
+    Figure("kills_waiting_calm_rate", "8 consumers, trades wait 5 ms: undisturbed", "trades/s"),
+    Figure("kills_waiting_rate", "  with a SIGKILL each second", "trades/s"),
+    Figure("kills_waiting_percent", "  of undisturbed", "%", 70.0, at_least=True),
+    Figure("kills_pricing_calm_rate", "4 consumers, PV of 10,000 paths: undisturbed", "trades/s"),
+    Figure("kills_pricing_rate", "  with a SIGKILL each second", "trades/s"),
+    Figure("kills_pricing_percent", "  of undisturbed", "%"),
+    Figure("sweep_good_us", "sweep of {pending} pending, Valkey: a call, leases good", "µs", 1_000),
+    Figure("sweep_good_worst_us", "  the slowest", "µs"),
+    Figure("sweep_lapsed_us", "  a call, leases lapsed", "µs", 1_000),
+    Figure("sweep_lapsed_worst_us", "  the slowest", "µs"),
+    Figure("sweep_redis_good_us", "the same, Redis: a call, leases good", "µs", 1_000),
+    Figure("sweep_redis_good_worst_us", "  the slowest", "µs"),
+    Figure("sweep_redis_lapsed_us", "  a call, leases lapsed", "µs", 1_000),
+    Figure("sweep_redis_lapsed_worst_us", "  the slowest", "µs"),
 )
 
 
@@ -111,6 +128,8 @@ class Measured:
     trades: int
     tasks: int
     """Of the peer."""
+    pending: int = 0
+    """Entries that sweeps look at."""
     values: dict[str, list[float]] = field(default_factory=dict)
     """Figure's key -> a value a run."""
 
@@ -128,4 +147,5 @@ class Measured:
 
     def name(self, figure: Figure) -> str:
         """What a figure is, for people."""
-        return figure.what.format(trades=f"{self.trades:,}", tasks=f"{self.tasks:,}")
+        counts = {"trades": self.trades, "tasks": self.tasks, "pending": self.pending}
+        return figure.what.format(**{name: f"{count:,}" for name, count in counts.items()})

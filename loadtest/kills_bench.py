@@ -18,7 +18,7 @@ from engine.cancel import cancel
 from engine.connection import Address
 from engine.grid import Grid
 from engine.job import Job
-from loadtest.chaos import pricers
+from loadtest import waiting_pricer
 from loadtest.chaos.seats import Seat, Seats
 from loadtest.figures import Measured
 from loadtest.grid_bench import Step
@@ -30,9 +30,9 @@ from producer.submit import submit
 EVERY = 1.0
 """Seconds between kills."""
 
-STRIDE = 20.0
-"""Seconds of work, kills included, before the window: twice a lease, so that what the first of the
-killed had held is being taken over as fast as more is left behind."""
+STRIDE = 0.5
+"""Of a window, before it, for work and kills to get into their stride: twice a lease in a window of
+40 s, so that what the first of the killed had held is taken over as fast as more is left behind."""
 
 BATCH = 2_000
 
@@ -62,10 +62,13 @@ class Setting:
 
 
 SETTINGS = (
-    # Trades that mostly wait, as those of a pricer that asks a service: a grid has many cores,
-    # and what is lost should be what the grid loses, not what eight consumers' starts cost two.
-    Setting("kills_many", "8 consumers, trades wait 5 ms", 8, 0.005, pricers.NAME, 1, 0.005),
-    Setting("kills_few", "2 consumers, PV of 10,000 paths", 2, 0.004, "pvonly", 10_000),
+    # A grid has as many cores as slots. Here it has not, so trades wait: what is lost is then what
+    # the grid loses, and not that two cores start a process each second.
+    Setting(
+        "kills_waiting", "8 consumers, trades wait 5 ms", 8, 0.005, waiting_pricer.NAME, None, 0.005
+    ),
+    # That too: starting takes a core 0.8 s, most of it for numpy and the kernels.
+    Setting("kills_pricing", "4 consumers, PV of 10,000 paths", 4, 0.008, "pvonly", 10_000),
 )
 
 
@@ -84,7 +87,7 @@ class KillsRun:
 
     async def run(self) -> None:
         """Measure all. Raises ProcessFailed if consumers do not start, or price nothing."""
-        most = max(setting.trades(STRIDE + self.seconds) for setting in SETTINGS)
+        most = max(map(self._trades, SETTINGS))
         with self.step(f"kills: make and inject {most:,} trades"):
             made = map(Batch, batches(0, 0, most, BATCH))
             await load(self.grid.cache, "default", made, lambda _batch: None)
@@ -103,7 +106,7 @@ class KillsRun:
         job = Job(
             name,
             setting.algorithm,
-            trades=f"0:{setting.trades(STRIDE + self.seconds)}",
+            trades=f"0:{self._trades(setting)}",
             paths=setting.paths,
             options={"pause": setting.pause} if setting.pause else {},
         )
@@ -116,7 +119,7 @@ class KillsRun:
                 tending.start_soon(seats.keep)
                 if struck:
                     tending.start_soon(_kill, seats)
-                await anyio.sleep(STRIDE)
+                await anyio.sleep(STRIDE * self.seconds)
                 rate = await self._watched(job)
                 tending.cancel_scope.cancel()
         finally:
@@ -134,6 +137,9 @@ class KillsRun:
 
     async def _ended(self, job: Job) -> int:
         return (await self.grid.jobs.progress(job)).counts.ended
+
+    def _trades(self, setting: Setting) -> int:
+        return setting.trades((1 + STRIDE) * self.seconds)
 
     def _folder(self, name: str) -> Path:
         folder = self.folder / name

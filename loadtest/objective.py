@@ -12,7 +12,7 @@ from loadtest import record
 COUNT, RATE, SECONDS = "1", "1/s", "s"
 
 _TIMES = ("mean", "p50", "p90", "p99", "p999", "max")
-_OF_CALLS = ("latency", "queue", "price", "return", "lateness")
+_OF_CALLS = ("latency", "queue", "price", "return", "besides", "lateness")
 
 MEASURES: Mapping[str, str] = {
     **{f"realtime.{name}": SECONDS for name in _TIMES},

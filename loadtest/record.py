@@ -71,7 +71,7 @@ class Realtime:
     late: int
     """Sent more than 2 ms after they were planned, for which the generator is to blame."""
     dropped: int
-    """Not sent, since their deadline passed before they could be."""
+    """Not sent, since their deadline passed before they could be; ``Unsent`` among the errors."""
     priced: int
     errors: Mapping[str, int] = field(default_factory=dict)
     """Calls without a price, by the name of their error."""
@@ -88,6 +88,8 @@ class Realtime:
     """Of it: in the pricer."""
     return_: Times = field(default_factory=Times)
     """Of it: the rest, the ways there and back."""
+    besides: Times = field(default_factory=Times)
+    """Of it: all but the time in the pricer."""
     lateness: Times = field(default_factory=Times)
     """From when a call was planned to when the generator sent it."""
 

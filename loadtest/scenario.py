@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.job import Lane
 from loadtest.chaos.faults import KINDS, Needs
+from loadtest.drivers import DRIVERS, GRID
 from loadtest.scenario_rule import Rule, key
 from loadtest.schedule import Segment
 
@@ -155,6 +156,15 @@ class ConsumersPart:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPart:
+    """Simulated consumers, which take the jobs."""
+
+    consumers: int = key(100, int, "How many", low=1, high=10_000)
+    slots: int = key(16, int, "Slots of each, which sleep for as long as a trade", low=1, high=1024)
+    processes: int = key(2, int, "That share them", low=1, high=64)
+
+
 STRIKING = tuple(
     name
     for name, kind in KINDS.items()
@@ -181,6 +191,9 @@ class Scenario:
 
     name: str = key("", str, "For the report and its file; the scenario's file's if none is given")
     about: str = key("", str, "A line for people")
+    driver: str = key(
+        GRID, str, "Who is measured: the grid, or a peer of it (below)", choices=tuple(DRIVERS)
+    )
     seed: int = key(0, int, "Of trades, arrivals and faults", low=0, high=2**53)
     seconds: float | None = key(
         None,
@@ -201,6 +214,7 @@ class Scenario:
     phases: tuple[PhasePart, ...] = ()
     bulk: BulkPart | None = None
     consumers: ConsumersPart = ConsumersPart()
+    fleet: FleetPart | None = None
     faults: FaultsPart | None = None
 
     @property
@@ -224,9 +238,13 @@ PARTS: Mapping[str, type] = {
     "phases": PhasePart,
     "bulk": BulkPart,
     "consumers": ConsumersPart,
+    "fleet": FleetPart,
     "faults": FaultsPart,
 }
 """The tables of a scenario's file."""
+
+SHORT: Mapping[str, str] = {"fleet": "consumers"}
+"""The key that a number in the place of a table stands for: ``fleet = 100``."""
 
 
 def rules(part: type) -> dict[str, Rule]:

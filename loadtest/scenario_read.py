@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from loadtest.objective import Objective
-from loadtest.scenario import PARTS, PhasePart, RealtimePart, Scenario, rules
+from loadtest.scenario import PARTS, SHORT, PhasePart, RealtimePart, Scenario, rules
 
 SECONDS = 10.0
 """How long is measured if nobody says."""
@@ -21,6 +21,9 @@ RATE = 50.0
 
 MOST_TIMES = 1_000_000
 """Calls of a trace, which each generator is sent."""
+
+LONGEST_NAME = 50
+"""Letters: of the four bytes that one may have, a file's name takes 255."""
 
 Table = dict[str, Any]
 
@@ -76,7 +79,7 @@ def put(table: Table, key: str, value: Any) -> None:
         else:
             table[name] = value
         return
-    inner = table.setdefault(part, {})
+    inner = table[part] = _whole(part, table.get(part, {}))
     if not isinstance(inner, dict):
         raise UsageError(f"{key}: {part} is no table with keys of its own, so give it whole")
     inner[name] = value
@@ -88,6 +91,7 @@ def build(table: Table, name: str) -> Scenario:
     parts = {part: table.pop(part) for part in PARTS if part in table}
     fields = _keys(Scenario, table, "")
     for part, stored in parts.items():
+        stored = _whole(part, stored)
         if part == "phases":
             if not isinstance(stored, list):
                 raise UsageError("phases: must be a list of tables, each below [[phases]]")
@@ -97,6 +101,11 @@ def build(table: Table, name: str) -> Scenario:
         else:
             fields[part] = _part(PARTS[part], stored, part)
     return Scenario(**fields)
+
+
+def _whole(part: str, stored: Any) -> Any:
+    """A part as a table, where a number may stand for it."""
+    return {SHORT[part]: stored} if part in SHORT and type(stored) is int else stored
 
 
 def _part(part: type, stored: Any, place: str) -> Any:
@@ -126,6 +135,11 @@ def _unknown(name: str, part: type) -> str:
 
 def _complete(scenario: Scenario) -> Scenario:
     """Fill in what follows from the rest, and check what hangs together."""
+    if "/" in scenario.name or not scenario.name.isprintable() or len(scenario.name) > LONGEST_NAME:
+        raise UsageError(
+            f"name is {scenario.name!r}: must be the beginning of a file's name, printable, "
+            f"without a slash, and at most {LONGEST_NAME} long"
+        )
     if scenario.realtime is None and scenario.bulk is None:
         raise UsageError(
             "the scenario has no load: give it [realtime], [bulk], or both, as in "

@@ -107,9 +107,10 @@ def _stdout() -> Iterator[Sink]:
 @contextmanager
 def _blob(place: str, otherwise: str) -> Iterator[Sink]:
     """A blob that is named by the place itself if that ends as a file of results does."""
-    folder, _, last = place.rstrip("/").rpartition("/")
+    before, _, last = place.rstrip("/").rpartition("/")
+    folder = before or ("/" if place.startswith("/") else ".")
     named = Path(last).suffix.removeprefix(".") in NAMES
-    blobs = open_blobs((folder or ".") if named else place, os.environ)
+    blobs = open_blobs(folder if named else place, os.environ)
     try:
         with blobs.writer(last if named else otherwise) as writer:
             yield writer

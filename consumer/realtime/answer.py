@@ -62,7 +62,9 @@ async def _conclude(desk: RealtimeDesk, answered: Answered, result: int | Except
 
 def _note(desk: RealtimeDesk, call: Call, reply: Reply) -> None:
     """Tell of a call that was answered just now."""
-    outcome, labels = str(reply.record["outcome"]), (str(call.lane), call.algorithm)
+    # What is no pricer of ours may be named in a million ways.
+    known = call.algorithm if call.algorithm in desk.desk.pricers.known else ""
+    outcome, labels = str(reply.record["outcome"]), (str(call.lane), known)
     seconds = desk.waited_ms(call) / 1000
     telemetry.trades.add(1, outcome, *labels)
     if outcome == Outcome.DEAD:

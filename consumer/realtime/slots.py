@@ -9,7 +9,8 @@ from consumer.realtime.at_once import AtOnce
 from consumer.realtime.desk import RealtimeDesk
 from consumer.realtime.holdings import Held
 from consumer.realtime.price import Answers, as_chunk, of_chunk, price_calls
-from consumer.slot_process import ProcessDied, SlotProcess, TookTooLong
+from consumer.slot_process import NotStarted, ProcessDied, SlotProcess, TookTooLong
+from consumer.slot_recovery import recover
 from consumer.slots import own_process
 from engine import telemetry
 from engine.job import Lane
@@ -77,7 +78,7 @@ def _divided(desk: RealtimeDesk, pricer: Pricer) -> Pricer:
 
 async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held) -> None:
     """Price one call in a process; it may have killed some, and others with other calls (G5)."""
-    limit, warm_up = desk.desk.settings.attempts, desk.desk.settings.warm_up
+    warm_up = desk.desk.settings.warm_up
     while True:
         try:
             # That may take longer than a caller waits: killed at each deadline, no process would
@@ -98,19 +99,33 @@ async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held
             desk.expire(held.call)
             return
         except ProcessDied as error:
-            held.deaths += 1
-            if not desk.holdings.open(held):
+            if not _again(desk, held, error):
                 return
-            if held.call.spent + held.deaths >= limit:
-                reason = f"given up after {limit} attempts: {error}"
-                desk.refuse(held.call, Outcome.DEAD, reason, held.call.spent + held.deaths)
-                return
-            if desk.late(held.call):
-                desk.expire(held.call)
-                return
+        except NotStarted as error:
+            if desk.holdings.open(held):
+                await desk.hand_back([held.call])
+            await recover(process, error, desk.desk.drain)
+            return
         else:
             _finish(desk, [held], [waited], answers, anyio.current_time() - began)
             return
+
+
+def _again(desk: RealtimeDesk, held: Held, died: ProcessDied) -> bool:
+    """Whether another attempt is to be made at a call that has killed its process; if not, it is
+    answered."""
+    held.deaths += 1
+    if not desk.holdings.open(held):
+        return False
+    limit, attempts = desk.desk.settings.attempts, held.call.spent + held.deaths
+    if attempts >= limit:
+        reason = f"given up after {limit} attempts: {died}"
+        desk.refuse(held.call, Outcome.DEAD, reason, attempts)
+        return False
+    if desk.late(held.call):
+        desk.expire(held.call)
+        return False
+    return True
 
 
 def _finish(

@@ -29,12 +29,12 @@ class Batch:
 
 
 def batches(seen: Observation, cohorts: Sequence[Cohort], policy: Policy) -> list[Batch]:
-    """The consumers there are or could be, the soonest first; of new ones there is no end."""
+    """The consumers there are or could be, as they were asked for; of new ones there is no end."""
     each = seen.slots / seen.living if seen.living else float(policy.slots)
     coming = [
         Batch(
             cohort.count,
-            max(cohort.at + policy.startup - seen.now, OVERDUE * policy.startup),
+            _until_ready(seen.now - cohort.at, policy.startup),
             policy.slots,
         )
         for cohort in cohorts
@@ -43,14 +43,32 @@ def batches(seen: Observation, cohorts: Sequence[Cohort], policy: Policy) -> lis
     return [Batch(seen.living, 0.0, each), *coming, new]
 
 
+def _until_ready(waited: float, startup: float) -> float:
+    """Seconds until a consumer serves that was asked for so long ago.
+
+    One that is overdue is expected to take as long again as it is overdue: the longer nothing has
+    come of it, the less is to be expected of it.
+    """
+    return max(startup - waited, OVERDUE * startup, waited - startup)
+
+
+def stuck(seen: Observation, cohorts: Sequence[Cohort], policy: Policy) -> int:
+    """Consumers that were asked for two start-ups ago or longer, and do not serve yet."""
+    return sum(c.count for c in cohorts if seen.now - c.at >= 2 * policy.startup)
+
+
 def needed(work: float, time: float, those: Sequence[Batch]) -> float:
-    """The fewest consumers that get the work done by a time; infinity if none can."""
+    """The fewest consumers that get the work done by a time; infinity if none can.
+
+    Those that are too late count among them: whoever asks for more has them, too.
+    """
     count = 0.0
     for batch in those:
         if work <= 0:
             break
         one = batch.by(time)
         if one <= 0:
+            count += batch.count
             continue
         if (enough := math.ceil(work / one)) <= batch.count:
             return count + enough
@@ -60,7 +78,7 @@ def needed(work: float, time: float, those: Sequence[Batch]) -> float:
 
 
 def first(count: int, those: Sequence[Batch]) -> list[Batch]:
-    """The ``count`` soonest of these consumers."""
+    """The first ``count`` of these consumers."""
     left, taken = float(count), []
     for batch in those:
         number = min(batch.count, left)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from infra.controller.bound import bound_of
-from infra.controller.capacity import Batch, batches, finish, first, needed
+from infra.controller.capacity import Batch, batches, finish, first, needed, stuck
 from infra.controller.history import History
 from infra.controller.model import HOUR, Decision, Demand, Expectation, Observation, Policy
 
@@ -41,6 +41,7 @@ def decide(seen: Observation, policy: Policy, history: History) -> tuple[Decisio
 
     ``history`` knows the look (``History.looked``); the one returned also knows what was decided.
     """
+    policy = history.informed(policy)
     milestones, unknown = _milestones(seen, policy, history)
     those = batches(seen, history.cohorts, policy)
     others = seen.others
@@ -63,6 +64,7 @@ def decide(seen: Observation, policy: Policy, history: History) -> tuple[Decisio
         cost=cost if policy.price and not unknown else None,
         jobs=jobs,
         probing=bool(unknown),
+        stuck=stuck(seen, history.cohorts, policy),
     )
     return decision, history.decided(decision, need, seen.present, policy.linger)
 
@@ -72,8 +74,9 @@ def _milestones(
 ) -> tuple[list[Milestone], list[Demand]]:
     """Milestones in the order in which consumers come to them, and jobs of unknown cost."""
     work, found, unknown = 0.0, [], []
-    for demand in (demand for demand in seen.demands if demand.left):
-        cost = history.cost(demand.kind, policy.margin)
+    for demand in (demand for demand in seen.demands if demand.left and not demand.lost):
+        # Slots that nobody knows get nobody knows what done.
+        cost = None if policy.assumed else history.cost(demand.kind, policy.margin)
         if cost is None:
             unknown.append(demand)
             continue

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import orjson
 
-from infra.controller.model import HOUR, Calls, Decision, Observation, Policy
+from infra.controller.model import HOUR, Decision, Observation, Policy
 
 SAMPLES = 20
 """Kept for each kind of trade: the cost drifts, and only the last are like what is to come."""
@@ -23,7 +23,7 @@ KINDS = 64
 ODD = 3.0
 """A sample that is so many times the median, or part of it, is no cost: something stood still."""
 
-LONGEST = 5 * 60.0
+LONGEST = 10 * 60.0
 """Seconds between two looks beyond which nothing is learnt from them: somebody was away."""
 
 CALLS = 60
@@ -65,8 +65,11 @@ class Traffic:
 
     at: float
     rate: float
-    """Calls a second."""
-    inside: int
+    """Calls a second that came."""
+    busy: float = 0.0
+    """Slots that were pricing, on average."""
+    served: float = 0.0
+    """Calls a second that these got done; 0 if nobody served, and so nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,10 @@ class Last:
     present: int = 0
     saturated: bool = False
     arrived: int | None = None
+    busy: int = 0
+    """Slots that priced calls."""
+    inside: int = 0
+    """Calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +103,18 @@ class History:
     """Of this run: since there was work after a rest."""
     resting: bool = True
     vain: int = 0
-    """Consumers that were asked for since a trade has ended."""
+    """Consumers that were asked for since a trade has ended, or one served where none was left."""
     asked: float = 0.0
     """When one was asked for last."""
     last: Last = field(default_factory=Last)
+    slots: int = 0
+    """Of one of the pool's consumers, as they were last seen; 0 if none was."""
+
+    def informed(self, policy: Policy) -> Policy:
+        """The policy with the slots that consumers have, where it only assumes them."""
+        if not (policy.assumed and self.slots):
+            return policy
+        return replace(policy, slots=self.slots, assumed=False)
 
     def cost(self, kind: str, margin: float) -> float | None:
         """Slot-seconds a trade of this kind is expected to take, None if nobody has measured.
@@ -127,20 +142,20 @@ class History:
         last, passed = self.last, seen.now - self.last.at
         history = self
         if last.at and 0 < passed <= LONGEST:
-            # Whoever leaves or comes in between counts by half.
+            history = replace(history._learnt(seen, passed), traffic=history._heard(seen, passed))
+        if last.at and passed > 0:
+            # Whoever leaves or comes in between counts by half. All is paid for, however long
+            # nobody has looked.
             present = (last.present + seen.present) / 2
-            history = replace(
-                history._learnt(seen, passed),
-                traffic=history._heard(seen.now, seen.calls, passed),
-                consumer_seconds=history.consumer_seconds + present * passed,
-            )
+            seconds = history.consumer_seconds + present * passed
+            history = replace(history, consumer_seconds=seconds)
         resting = not seen.left
         if self.resting and not resting:
             history = replace(history, consumer_seconds=0.0)
         return replace(
             history,
             cohorts=_still_starting(history.cohorts, seen),
-            vain=0 if resting or self._moved(seen) else history.vain,
+            vain=0 if self._moved(seen) or (resting and seen.living) else history.vain,
             resting=resting,
             last=Last(
                 seen.now,
@@ -149,7 +164,10 @@ class History:
                 seen.present,
                 seen.saturated,
                 seen.calls.arrived if seen.calls is not None else None,
+                _busy(seen),
+                seen.calls.inside if seen.calls is not None else 0,
             ),
+            slots=max(seen.slots // seen.living, 1) if seen.living else history.slots,
         )
 
     def decided(self, decision: Decision, needed: int, present: int, linger: float) -> "History":
@@ -197,11 +215,16 @@ class History:
             costs[kind] = [*samples, Sample(done[kind], work * weight / whole)][-SAMPLES:]
         return replace(self, costs=dict(list(costs.items())[-KINDS:]))
 
-    def _heard(self, now: float, calls: Calls | None, passed: float) -> Sequence[Traffic]:
-        if calls is None or self.last.arrived is None or calls.arrived < self.last.arrived:
+    def _heard(self, seen: Observation, passed: float) -> Sequence[Traffic]:
+        calls, last = seen.calls, self.last
+        if calls is None or last.arrived is None or calls.arrived < last.arrived:
             return self.traffic
-        rate = (calls.arrived - self.last.arrived) / passed
-        return [*self.traffic, Traffic(now, rate, calls.inside)][-CALLS:]
+        came = calls.arrived - last.arrived
+        heard = Traffic(seen.now, came / passed)
+        if last.slots and seen.slots:
+            done = max(came + last.inside - calls.inside, 0)
+            heard = replace(heard, busy=(last.busy + _busy(seen)) / 2, served=done / passed)
+        return [*self.traffic, heard][-CALLS:]
 
     def to_json(self) -> bytes:
         return orjson.dumps(asdict(self))
@@ -221,9 +244,15 @@ class History:
                 int(stored["vain"]),
                 float(stored["asked"]),
                 Last(**stored["last"]),
+                int(stored.get("slots", 0)),
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"no history of a controller: {data[:60]!r}") from error
+
+
+def _busy(seen: Observation) -> int:
+    """Slots that price calls: what is inside beyond them waits."""
+    return min(seen.calls.inside, seen.slots) if seen.calls is not None else 0
 
 
 def _still_starting(cohorts: Sequence[Cohort], seen: Observation) -> list[Cohort]:

@@ -1,7 +1,7 @@
 """Looks at the grid: what is to be done, by whom, by when."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -99,7 +99,32 @@ class Lookout:
             else:
                 found.append(progress)
         found.sort(key=_order)
-        return [_demand(progress) for progress in found]
+        lost = await self._lost(found)
+        return [_demand(progress, lost=progress.job.name in lost) for progress in found]
+
+    async def _lost(self, found: Sequence[Progress]) -> set[str]:
+        """Jobs that have trades left though their lane has no entries, as after a server's loss.
+
+        Entries are queued and settled together with the counts. So where a job's counts are the
+        same before and after its lane was seen empty, nobody was just about to end it.
+        """
+        open_ = [each for each in found if each.counts.in_flight > 0 and not each.held_back]
+        if not open_:
+            return set()
+        try:
+            backlog = await self.grid.streams.backlog([Lane.HIGH, Lane.BULK])
+        except ResponseError as error:
+            if not is_damage(error):
+                raise
+            return set()
+        lost = set()
+        for before in open_:
+            if backlog.get(before.job.lane):
+                continue
+            after = await self._progress(before.job.name)
+            if after is not None and after.counts == before.counts and not after.held_back:
+                lost.add(before.job.name)
+        return lost
 
     async def _progress(self, name: str) -> Progress | None:
         try:
@@ -135,7 +160,7 @@ def _order(progress: Progress) -> tuple[bool, bool, float]:
     return lane, progress.held_back, progress.released_at or progress.job.submitted_at
 
 
-def _demand(progress: Progress) -> Demand:
+def _demand(progress: Progress, *, lost: bool) -> Demand:
     job, counts = progress.job, progress.counts
     due = job.by if job.by is not None and math.isfinite(job.by) else None
     return Demand(
@@ -147,6 +172,7 @@ def _demand(progress: Progress) -> Demand:
         due=due,
         since=progress.released_at or job.submitted_at,
         held=progress.held_back,
+        lost=lost,
     )
 
 

@@ -28,11 +28,13 @@ class Demand:
     """When it was submitted, or released."""
     held: bool = False
     """Whether it waits for another job, behind which it stands."""
+    lost: bool = False
+    """Whether its lane has no entries, so that no consumer can work on what is left of it."""
 
     @property
     def entries(self) -> int:
         """So many consumers' slots can work on it at once, at most."""
-        return -(-self.left // self.chunk)
+        return 0 if self.lost else -(-self.left // self.chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class Observation:
 
     @property
     def left(self) -> int:
-        """Trades without an outcome."""
-        return sum(demand.left for demand in self.demands)
+        """Trades without an outcome that consumers can come to."""
+        return sum(demand.left for demand in self.demands if not demand.lost)
 
     @property
     def entries(self) -> int:
@@ -99,6 +101,8 @@ class Policy:
     """Consumers."""
     slots: int = 1
     """Of each consumer that is started."""
+    assumed: bool = False
+    """Whether ``slots`` is a guess: those that serve tell better."""
     startup: float = 240.0
     """From asking for a consumer until it serves: most of it the start of a node."""
     within: float = HOUR
@@ -156,4 +160,6 @@ class Decision:
     """Euros for the run to its end, None if it cannot be told."""
     jobs: Sequence[Expectation] = ()
     probing: bool = False
-    """Whether the cost of some trades is not known yet."""
+    """Whether the cost of some trades, or what a consumer gets done, is not known yet."""
+    stuck: int = 0
+    """Consumers asked for that should have served long ago."""

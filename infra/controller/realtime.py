@@ -8,6 +8,7 @@ which 99 of 100 calls wait no longer than the policy says, by Erlang's C formula
 import math
 
 from infra.controller.bound import bound_of
+from infra.controller.capacity import stuck
 from infra.controller.history import History
 from infra.controller.model import Decision, Observation, Policy
 
@@ -17,6 +18,9 @@ RARELY = 0.01
 BRIEFEST = 0.001
 """Seconds that a call keeps a slot, at least."""
 
+USUAL = 0.01
+"""Seconds that a call is assumed to keep a slot, until consumers have served and it is measured."""
+
 LATE = 20.0
 """Times the policy's wait after which a call still waiting shows that the slots do not do."""
 
@@ -25,6 +29,7 @@ def decide_realtime(
     seen: Observation, policy: Policy, history: History
 ) -> tuple[Decision, History]:
     """Decide on the consumers of the realtime lane; arguments and result as ``decide`` has them."""
+    policy = history.informed(policy)
     need = max(_needed(seen, policy, history), policy.floor)
     recent = [w.consumers for w in history.wishes if w.at > seen.now - policy.linger]
     wish = need if need >= seen.present else min(seen.present, max(need, *recent, 0))
@@ -34,6 +39,7 @@ def decide_realtime(
         min(wish, bound.consumers),
         least=need,
         bound=bound.words if need > bound.consumers else None,
+        stuck=stuck(seen, history.cohorts, policy),
     )
     return decision, history.decided(decision, need, seen.present, policy.linger)
 
@@ -44,17 +50,28 @@ def _needed(seen: Observation, policy: Policy, history: History) -> int:
     if mean <= 0:
         need = 1 if seen.calls is not None and seen.calls.inside else 0
     else:
-        # Little's law: what is inside on average, by what comes. It includes the wait, so that it
-        # errs to the side of more slots.
-        inside = sum(traffic.inside for traffic in history.traffic) / len(rates)
-        service = max(inside / mean, BRIEFEST)
+        service = _service(history)
         # The peak, for what came once comes again.
         peak = max(rates) * (1 + policy.margin)
         need = math.ceil(slots_needed(peak, service, policy.wait) / policy.slots)
+        if policy.assumed:
+            need = min(need, policy.probe)
     if seen.calls is not None and seen.calls.oldest > LATE * policy.wait and seen.living:
-        # Whatever the formula says: it is not enough.
-        need = max(need, seen.present + math.ceil(seen.present / 2))
+        # Whatever the formula says: it is not enough. Those that start are among the half.
+        need = max(need, seen.living + math.ceil(seen.living / 2))
     return need
+
+
+def _service(history: History) -> float:
+    """Seconds that a call keeps a slot on average.
+
+    By Little's law for the slots alone: those at work, by what they get done. Calls that wait are
+    in neither, above all those that wait while nobody serves.
+    """
+    served = sum(traffic.served for traffic in history.traffic)
+    if not served:
+        return USUAL
+    return max(sum(each.busy for each in history.traffic if each.served) / served, BRIEFEST)
 
 
 def slots_needed(rate: float, service: float, wait: float) -> int:

@@ -6,6 +6,8 @@ seen anew at the next look.
 
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -82,15 +84,23 @@ class Controller:
             await self._resign()
 
     async def run_once(self) -> bool:
-        """Look and act once; False if another leads."""
-        if not self.dry and not await self.lead.take():
+        """Look and act once; False if another leads, or did so before we were done."""
+        if self.dry:
+            await self.look()
+            return True
+        if not await self.lead.take():
             log.info("standing by", controller=self.lead.name, leader=self.lead.leader)
             return False
+        done = False
         try:
-            await self.look()
+            async with self._leading():
+                await self.look()
+                done = True
         finally:
             await self._resign()
-        return True
+        if not done:
+            self._tell_of_the_end()
+        return done
 
     async def turn(self) -> None:
         """Lead as long as possible, or wait a little for whoever leads to lead no more."""
@@ -126,16 +136,25 @@ class Controller:
     async def _reign(self) -> None:
         log.info("leading", controller=self.lead.name, token=self.lead.token)
         self._followed = ""
+        async with self._leading():
+            while not self.stop.is_set():
+                await self._look_patiently()
+                await self._pause(self.interval)
+        if not self.stop.is_set():
+            self._tell_of_the_end()
+
+    @asynccontextmanager
+    async def _leading(self) -> AsyncIterator[None]:
+        """A scope in which the lease is renewed, and that ends when it lapses or another leads."""
         async with anyio.create_task_group() as group:
             # When the lease lapses all is left as it is, whatever is being waited for.
             self._extend(group.cancel_scope)
             group.start_soon(self._keep, group.cancel_scope)
-            while not self.stop.is_set():
-                await self._look_patiently()
-                await self._pause(self.interval)
+            yield
             group.cancel_scope.cancel()
-        if not self.stop.is_set():
-            log.warning("leading no more", controller=self.lead.name, token=self.lead.token)
+
+    def _tell_of_the_end(self) -> None:
+        log.warning("leading no more", controller=self.lead.name, token=self.lead.token)
 
     async def _look_patiently(self) -> None:
         """Look; what cannot be done now is tried at the next look, while the lease lasts."""

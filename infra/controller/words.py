@@ -10,11 +10,14 @@ MINUTE = 60.0
 def sentence(decision: Decision, seen: Observation, zone: tzinfo | None = None) -> str:
     """What is decided, what comes of it, and what would do; times in ``zone``, or here."""
     if seen.calls is not None:
-        return _bounded(f"{_consumers(decision.consumers)} for realtime", decision)
-    if not seen.left:
-        return f"nothing to do: {_consumers(decision.consumers)}"
-    words = [_expected(decision, zone), _late(decision, zone)]
-    return _bounded("; ".join(word for word in words if word), decision)
+        words = [f"{_consumers(decision.consumers)} for realtime"]
+    elif not seen.left:
+        words = [f"nothing to do: {_consumers(decision.consumers)}"]
+    else:
+        words = [_expected(decision, zone), _late(decision, zone)]
+    words += [_stuck(decision), *_lost(seen)]
+    told = "; ".join(word for word in words if word)
+    return told if seen.calls is None and not seen.left else _bounded(told, decision)
 
 
 def _expected(decision: Decision, zone: tzinfo | None) -> str:
@@ -53,6 +56,20 @@ def _would(decision: Decision) -> str:
     if decision.least is None:
         return ", which no number of consumers changes any more"
     return f", {decision.least} would make it" if decision.least > decision.consumers else ""
+
+
+def _stuck(decision: Decision) -> str:
+    does = "does" if decision.stuck == 1 else "do"
+    return f"{_consumers(decision.stuck)} asked for {does} not start" if decision.stuck else ""
+
+
+def _lost(seen: Observation) -> list[str]:
+    """What a person has to do: no consumer can work on what has no entries."""
+    return [
+        f"job {demand.job} has lost its entries: `azfinsim job resume {demand.job}`"
+        for demand in seen.demands
+        if demand.lost
+    ]
 
 
 def _bounded(words: str, decision: Decision) -> str:

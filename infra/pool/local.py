@@ -11,13 +11,16 @@ from pathlib import Path
 import anyio
 
 from engine.address import Address
-from engine.errors import UsageError
+from engine.errors import ServerError, UsageError
 from infra.pool.consumers import Count
 from infra.pool.local_process import LocalProcess
 from infra.pool.plan import Change, Member, Order, State, change, counted
 
 DRAIN = 20.0
 """Seconds that a consumer has to finish what it is pricing; ``azfinsim consume``'s own."""
+
+TO_DIE = 5.0
+"""Seconds that one that was killed has to be gone."""
 
 LOOK = 0.1
 """Seconds between looks at who has left: a matter of opening a file each."""
@@ -78,7 +81,8 @@ class LocalCrew:
     async def end(self, at_most: float, watch: Watch) -> int:
         """Let all leave, for ``at_most`` seconds, then kill.
 
-        Returns how many had to be killed. What they held comes back after its lease.
+        Returns how many had to be killed. What they held comes back after its lease. Raises
+        ServerError if some cannot be: whose process ID was never noted.
         """
         with self._held():
             for each in self._living():
@@ -88,9 +92,16 @@ class LocalCrew:
             killed = self._living()
             for each in killed:
                 each.kill()
-            await self._gone(watch)
+            with anyio.move_on_after(TO_DIE):
+                await self._gone(watch)
             for each in self.processes():
-                each.forget()
+                if not each.living:
+                    each.forget()
+            if left := ", ".join(each.name for each in self._living()):
+                raise ServerError(
+                    f"{left} of crew {self.order.name} cannot be ended: find who holds the locks "
+                    f"in {self.folder} (`fuser`), and end them yourself"
+                )
         return len(killed)
 
     async def _gone(self, watch: Watch) -> None:

@@ -18,7 +18,10 @@ from engine.errors import ServerError, UsageError
 
 # The shell ends at once, and leaves behind a process that belongs to nobody: as a child of a
 # controller that runs for weeks it would stay a zombie.
-_SCRIPT = 'log=$1; shift; "$@" >>"$log" 2>&1 & echo $!'
+# It notes its number itself before it becomes the consumer: whoever starts it may be killed
+# meanwhile, and nobody could end one without a number. Without truncating: both write the same.
+_NOTED = 'echo $$ 1<>"$0"; exec "$@"'
+_SCRIPT = f"""lock=$1 log=$2; shift 2; /bin/sh -c '{_NOTED}' "$lock" "$@" >>"$log" 2>&1 & echo $!"""
 
 _LAST_BYTES = 2000
 
@@ -81,7 +84,7 @@ class LocalProcess:
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.ftruncate(lock, 0)
             done = subprocess.run(
-                ["/bin/sh", "-c", _SCRIPT, "sh", str(self.log), *command],
+                ["/bin/sh", "-c", _SCRIPT, "sh", str(self.lock), str(self.log), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 env=dict(environment),

@@ -57,23 +57,34 @@ locals {
     stalled = {
       what     = "Work is queued and nothing has been settled for 15 minutes"
       severity = 1
-      window   = "PT15M"
-      query    = <<-KQL
+      # Of an hour: where the last consumer has gone, nobody tells of what it has left.
+      window = "PT1H"
+      # Each lane by itself: that one is empty says nothing of the others.
+      query = <<-KQL
+        let settled = toscalar(
+          customMetrics
+          | where name == "${local.metric.trades}" and timestamp > ago(15m)
+          | summarize sum(valueSum));
         customMetrics
+        | where name == "${local.metric.backlog}"
         | summarize
-            backlog = minif(valueMax, name == "${local.metric.backlog}"),
-            settled = sumif(valueSum, name == "${local.metric.trades}")
-        | where backlog > 0 and settled == 0
+            (told, left) = arg_max(timestamp, valueMax),
+            since = min(timestamp),
+            emptied = countif(valueMax == 0 and timestamp > ago(15m))
+          by lane = tostring(customDimensions.lane)
+        | where left > 0 and emptied == 0 and since < ago(15m)
+        | where coalesce(settled, 0.0) == 0
       KQL
     }
     no_consumers = {
       what     = "No consumer of the realtime pool has been heard of for 15 minutes"
       severity = 1
       window   = "PT15M"
-      # A row whether or not there is telemetry: nothing heard is what is looked for.
+      # A row whether or not there is telemetry: nothing heard is what is looked for. Consumers of the
+      # bulk pool serve realtime beside other lanes, and are not those that are missed.
       query = <<-KQL
         customMetrics
-        | where name == "${local.metric.slots_busy}"
+        | where name == "${local.metric.slots}" and tostring(customDimensions.lanes) == "realtime"
         | summarize heard = count()
         | where heard == 0
       KQL

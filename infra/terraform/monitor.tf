@@ -13,6 +13,7 @@ locals {
     price_p99    = "azfinsim.price.p99"      # seconds for a trade, likewise
     end_p99      = "azfinsim.end_to_end.p99" # seconds, likewise
     slots_busy   = "azfinsim.slots.busy"     # of one consumer
+    slots        = "azfinsim.slots"          # likewise, by all the lanes that it serves
   }
 }
 

@@ -3,6 +3,7 @@
 Each function returns its findings in words; none is what a good run has.
 """
 
+import statistics
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,12 @@ PRICED = str(Outcome.PRICED)
 
 MOST_SHOWN = 5
 """Trades or keys named in one finding."""
+
+FEWEST = 20
+"""Looks at a consumer's memory that tell something."""
+
+MOST_GROWN = 0.05
+"""By which a consumer's memory may grow once it is warm."""
 
 TOLD = frozenset({"TimedOut", "Expired", "NoConsumers", "Refused", "Busy"})
 """What a realtime caller may be told while faults strike; a trade is never dead for them."""
@@ -68,6 +75,8 @@ class Called:
     seconds: float = 0.0
     last: bool = False
     """Whether it was made when all was healed, so that nothing excuses it."""
+    due: str = PRICED
+    """The ending that its trade should bring: another if that is poison."""
 
 
 def price(record: Mapping[str, object]) -> bytes:
@@ -167,11 +176,11 @@ def audit_calls(calls: Sequence[Called], right: Mapping[int, bytes]) -> list[str
     """Each realtime call ended once: with the right price, or told why there is none."""
     unanswered = [c.trade for c in calls if c.answers == 0]
     doubled = [c.trade for c in calls if c.answers > 1]
-    odd = Counter(c.ending for c in calls if c.ending not in {None, PRICED, *TOLD})
+    odd = Counter(c.ending for c in calls if c.ending not in {None, c.due, *TOLD})
     differing = [
         c.trade for c in calls if c.ending == PRICED and price(c.record) != right.get(c.trade)
     ]
-    late = Counter(c.ending for c in calls if c.last and c.ending != PRICED)
+    late = Counter(c.ending for c in calls if c.last and c.ending != c.due)
     return [
         *_if(unanswered, f"realtime: never answered, {_some(unanswered)}"),
         *_if(doubled, f"realtime: answered more than once, {_some(doubled)}"),
@@ -179,6 +188,34 @@ def audit_calls(calls: Sequence[Called], right: Mapping[int, bytes]) -> list[str
         *_if(differing, f"realtime: other prices than undisturbed, {_some(differing)}"),
         *_if(late, f"realtime: {dict(late)} though all was healed"),
     ]
+
+
+def audit_replies(doubled: Sequence[str], *, strict: bool) -> list[str]:
+    """No call has two replies (G2).
+
+    Not ``strict`` where a client may have sent one twice: its connection broke, or the server was
+    away, before it knew that it was sent.
+    """
+    return _if(doubled if strict else (), f"realtime: with a second reply, {_some(doubled)}")
+
+
+def audit_memory(resident: Sequence[int]) -> list[str]:
+    """A consumer's memory stays flat (G8); ``resident`` are bytes, seen at even intervals."""
+    if len(resident) < FEWEST:
+        return [f"memory: seen only {len(resident)} times, which tells nothing"]
+    first, last = settled(resident)
+    grown = last / first - 1
+    return _if(
+        grown > MOST_GROWN,
+        f"memory: a consumer has grown by {grown:.1%}, from {first / 1e6:.1f} MB "
+        f"to {last / 1e6:.1f} MB",
+    )
+
+
+def settled(resident: Sequence[int]) -> tuple[float, float]:
+    """The median after a fifth of the time, of a tenth of it, and that of the last tenth."""
+    tenth = max(len(resident) // 10, 1)
+    return statistics.median(resident[2 * tenth : 3 * tenth]), statistics.median(resident[-tenth:])
 
 
 def _name(seen: JobSeen) -> str:

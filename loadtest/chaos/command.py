@@ -9,8 +9,9 @@ from rich.table import Table
 from engine.connection import Address
 from engine.edge import DONE, SHORT, json_option, note, optional_redis_option, print_json, run_async
 from engine.errors import UsageError
+from loadtest.chaos import tls
 from loadtest.chaos.faults import KINDS, Needs
-from loadtest.chaos.plan import POISON, Plan, Report, usual_kinds
+from loadtest.chaos.plan import GROUNDS, POISON, SPREAD, Plan, Report, usual_kinds
 from loadtest.chaos.run import run
 from loadtest.chaos.stand import networked
 from loadtest.report import stdout
@@ -43,26 +44,44 @@ class _Kinds(click.ParamType[list[str]]):
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
     help="The code of another version, for the kind version.",
 )
+@click.option(
+    "--ground",
+    type=click.Choice(list(GROUNDS)),
+    help="Servers to start: one and its replica, the same with TLS, or three nodes.  "
+    "[default: single]",
+)
+@click.option(
+    "--partitions", type=click.IntRange(1, 64), help=f"[default: 1, on a cluster {SPREAD}]"
+)
+@click.option("--steady", is_flag=True, help="Spare one consumer, whose memory must stay flat.")
 @optional_redis_option
 @json_option
 def chaos(
-    address: Address | None, kinds: list[str] | None, seed: int | None, as_json: bool, **asked: Any
+    address: Address | None,
+    kinds: list[str] | None,
+    seed: int | None,
+    ground: str | None,
+    partitions: int | None,
+    as_json: bool,
+    **asked: Any,
 ) -> int:
     """Strike a grid with faults while it works, and audit what came of it.
 
     On servers of its own, or on an empty database of yours, which is left as it was. Exit code 1 if
     the audit finds anything; then the command is shown that does the same again.
     """
+    if ground is not None and address is not None:
+        raise UsageError(f"--ground {ground}: for servers of the run's own, not --redis-url")
+    ground = ground or "single"
+    has = GROUNDS[ground] if address is None else _of_users(address)
     if kinds is None:
-        kinds = usual_kinds(
-            own_server=address is None,
-            networked=networked(address),
-            versions=asked["other_version"] is not None,
-        )
+        kinds = usual_kinds(has, versions=asked["other_version"] is not None)
     plan = Plan(
         seed=random.randrange(10**6) if seed is None else seed,
         kinds=kinds,
         address=address,
+        ground=ground,
+        partitions=partitions or _partitions(ground, address),
         **asked,
     )
     _check(plan)
@@ -78,15 +97,31 @@ def chaos(
 
 
 def _check(plan: Plan) -> None:
-    """Raise UsageError for kinds that cannot strike here."""
+    """Raise UsageError for what cannot be done here."""
+    if plan.ground == "tls":
+        tls.check()
     for name in plan.striking:
         needs = KINDS[name].needs
-        if needs is Needs.SERVER and plan.address is not None:
+        if plan.address is None and needs not in {*GROUNDS[plan.ground], Needs.VERSION}:
+            raise UsageError(f"--kinds {name}: cannot strike on --ground {plan.ground}")
+        if needs in (Needs.SERVER, Needs.DATA) and plan.address is not None:
             raise UsageError(f"--kinds {name}: strikes only a server of its own, not --redis-url")
         if needs is Needs.NETWORK and not networked(plan.address):
             raise UsageError(f"--kinds {name}: only for redis:// without cluster or sentinel")
         if needs is Needs.VERSION and plan.other_version is None:
             raise UsageError(f"--kinds {name}: needs --other-version FOLDER")
+
+
+def _partitions(ground: str, address: Address | None) -> int:
+    """How many there are if nobody says."""
+    if address is not None:
+        return address.partitions or 1
+    return SPREAD if ground == "cluster" else 1
+
+
+def _of_users(address: Address) -> set[Needs]:
+    """What there is on a user's server for kinds that harm nobody else."""
+    return {Needs.NOTHING, Needs.NETWORK} if networked(address) else {Needs.NOTHING}
 
 
 def _table(report: Report) -> Table:
@@ -109,6 +144,8 @@ FIGURES = {
     "losses": "times the server has lost data",
     "calls": "realtime calls",
     "calls_priced": "of them priced",
+    "steady_mb": "memory of the consumer that was spared, MB",
+    "steady_grown_percent": "by which it has grown once it was warm, %",
 }
 
 

@@ -1,7 +1,7 @@
 """What a run is to do, and what came of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,20 @@ from loadtest.chaos.work import Order, chaotic
 POISON = "poison"
 """The kind that strikes by no schedule: trades that raise, hang, exhaust memory, kill."""
 
-HARMLESS = (Needs.NOTHING, Needs.NETWORK)
-"""What the kinds need that leave a user's own server in peace."""
+OWN = frozenset({Needs.NOTHING, Needs.NETWORK, Needs.RIGHTS, Needs.SERVER, Needs.DATA})
+"""What the kinds may need that strike on a server of the run's own."""
+
+GROUNDS = {
+    "single": OWN,
+    "tls": OWN,
+    # No proxy can stand before it, since nodes are found by their own addresses; and what is told
+    # to a server is told to one of three.
+    "cluster": frozenset({Needs.NOTHING, Needs.SERVER}),
+}
+"""What a run can stand on that has servers of its own, and what there is."""
+
+SPREAD = 6
+"""Partitions on a cluster, if nobody says: of three, none would lie on the first node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +44,23 @@ class Plan:
     realtime: bool = False
     address: Address | None = None
     """None for servers of the run's own."""
+    ground: str = "single"
+    """Of ``GROUNDS``, on servers of the run's own."""
+    partitions: int = 1
+    steady: bool = False
+    """Whether one consumer is spared, and its memory watched."""
     other_version: str | None = None
 
     @property
     def striking(self) -> list[str]:
         """The kinds that strike by a schedule."""
         return [kind for kind in self.kinds if kind != POISON]
+
+    @property
+    def calls_sent_once(self) -> bool:
+        """Whether nothing can make a realtime client send a call twice."""
+        needs = {KINDS[kind].needs for kind in self.striking}
+        return needs <= {Needs.NOTHING, Needs.VERSION}
 
     @property
     def with_replica(self) -> bool:
@@ -50,18 +73,18 @@ class Plan:
             f"--trades {self.trades} --every {self.every:g} --consumers {self.consumers}",
             f"--kinds {','.join(self.kinds)}",
             *(["--realtime"] if self.realtime else []),
+            *([f"--ground {self.ground}"] if self.ground != "single" else []),
+            f"--partitions {self.partitions}",
+            *(["--steady"] if self.steady else []),
             *(["--redis-url URL"] if self.address is not None else []),
             *([f"--other-version {self.other_version}"] if self.other_version else []),
         ]
         return " ".join(told)
 
 
-def usual_kinds(*, own_server: bool, networked: bool, versions: bool) -> list[str]:
-    """The kinds that are used where the user names none: those that harm nobody else."""
-    has = {Needs.NOTHING}
-    has |= {Needs.NETWORK} if networked else set()
-    has |= {Needs.SERVER, Needs.RIGHTS} if own_server else set()
-    has |= {Needs.VERSION} if versions else set()
+def usual_kinds(has: Collection[Needs], *, versions: bool) -> list[str]:
+    """The kinds that are used where the user names none, given what there is."""
+    has = {*has, Needs.VERSION} if versions else has
     return [POISON, *(name for name, kind in KINDS.items() if kind.needs in has)]
 
 
@@ -125,7 +148,7 @@ def disturbed_orders(plan: Plan) -> list[Order]:
     main, limited = Order(chaotic("main", 0, plan.trades, chunk=50)), []
     options: dict[str, object] = {"pause": pause}
     if POISON in plan.kinds:
-        kills = [plan.trades // 3]
+        kills = [] if plan.steady else [plan.trades // 3]
         raises = [plan.trades // 7, plan.trades // 2]
         options |= {"kills": kills, "raises": raises}
         main.poison = {**dict.fromkeys(kills, DEAD), **dict.fromkeys(raises, REJECTED)}

@@ -1,12 +1,14 @@
 """Reads from a server, and from this machine, what the audit looks at."""
 
 import os
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 from redis.exceptions import ResponseError
 
 from engine import keys
+from engine.calls import REPLIES_KEPT
 from engine.connection import text
 from engine.grid import Grid
 from engine.job import Lane
@@ -50,6 +52,27 @@ async def read_streams(grid: Grid) -> list[StreamSeen]:
                 pending = int((await grid.redis.xpending(key, keys.GROUP))["pending"])
             seen.append(StreamSeen(key, int(await grid.redis.xlen(key)), pending))
     return seen
+
+
+async def doubled_replies(grid: Grid) -> list[str]:
+    """Realtime calls to which more than one reply lies in the streams of clients that are there."""
+    doubled: list[str] = []
+    for partition in range(grid.partitions):
+        async for key in grid.redis.scan_iter(match=keys.replies(partition, "*"), count=PAGE):
+            client = text(key).rpartition(":")[2]
+            _, found = await grid.calls.replies(partition, client, "0", None, REPLIES_KEPT)
+            counts = Counter(reply.call for reply in found)
+            doubled += [f"{client} {call}" for call, count in counts.items() if count > 1]
+    return doubled
+
+
+def resident_bytes(pid: int) -> int | None:
+    """What a process has in memory now; None if it is gone, or where there is no /proc."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return None
 
 
 async def names_in_groups(grid: Grid) -> int:

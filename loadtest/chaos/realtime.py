@@ -17,6 +17,15 @@ from producer.generate import generate
 DEADLINE = 15.0
 """Seconds: longer than any one fault lasts."""
 
+VICIOUS = 50
+"""Of so many calls one raises, and one exhausts memory."""
+
+DEADLY = 400
+"""Of so many one kills its process, which is a whole consumer the first time."""
+
+DUE = {"raises": "Rejected", "exhausts": "Rejected", "kills": "Dead"}
+"""What the callers of poison are to be told."""
+
 
 @dataclass(slots=True)
 class Caller:
@@ -28,6 +37,10 @@ class Caller:
     trades: int
     rate: float
     """Calls a second."""
+    poison: bool = False
+    """Whether some are for trades that raise, exhaust memory, or kill their process."""
+    deadly: bool = True
+    """Whether poison may kill."""
     calls: list[Called] = field(default_factory=list)
     finished: anyio.Event = field(default_factory=anyio.Event)
     """That all calls were answered, and the connection is closed."""
@@ -53,16 +66,30 @@ class Caller:
         self._stop.set()
 
     def _call(self, client: Client, calling: TaskGroup, *, last: bool = False) -> None:
-        called = Called(len(self.calls) % self.trades, last=last)
+        number = len(self.calls)
+        vice = self._vice(number) if self.poison and not last else ""
+        called = Called(number % self.trades, last=last, due=DUE.get(vice, PRICED))
         self.calls.append(called)
-        calling.start_soon(self._await, client, called)
+        calling.start_soon(self._await, client, called, vice)
 
-    async def _await(self, client: Client, called: Called) -> None:
+    def _vice(self, number: int) -> str:
+        """What the pricing of a call does that it should not."""
+        if number % DEADLY == DEADLY // 2:
+            return "kills" if self.deadly else ""
+        return {VICIOUS // 3: "raises", VICIOUS // 2: "exhausts"}.get(number % VICIOUS, "")
+
+    async def _await(self, client: Client, called: Called, vice: str) -> None:
+        options = {vice: [called.trade]} if vice else {}
         terms = {"id": called.trade, **generate(self.seed, called.trade, 1).row(0)}
         began = time.monotonic()
         try:
             result = await client.price(
-                terms, deadline=DEADLINE, algorithm=NAME, seed=SEED, paths=PATHS
+                terms,
+                deadline=DEADLINE,
+                algorithm=NAME,
+                seed=SEED,
+                paths=PATHS,
+                options=options,
             )
             called.ending, called.record = PRICED, result.record
         except NotPriced as error:

@@ -11,19 +11,22 @@ from pathlib import Path
 
 import anyio
 
+from engine.connection import Address
 from loadtest.chaos import audit
 from loadtest.chaos.audit import JobSeen
 from loadtest.chaos.faults import KINDS
 from loadtest.chaos.ground import Ground
 from loadtest.chaos.last_stand import last_stand
 from loadtest.chaos.patience import patiently, until
-from loadtest.chaos.plan import Plan, Report, calm_orders, disturbed_orders
+from loadtest.chaos.plan import POISON, Plan, Report, calm_orders, disturbed_orders
 from loadtest.chaos.readout import (
+    doubled_replies,
     names_in_groups,
     processes_of,
     read_job,
     read_keys,
     read_streams,
+    resident_bytes,
 )
 from loadtest.chaos.realtime import Caller
 from loadtest.chaos.schedule import Strike, draw
@@ -51,7 +54,7 @@ async def run(plan: Plan, tell: Tell) -> Report:
     report = Report(plan)
     try:
         async with standing(plan, folder) as (ground, address):
-            caller = Caller(address, plan.seed, plan.trades, RATE) if plan.realtime else None
+            caller = _caller(plan, address) if plan.realtime else None
             async with anyio.create_task_group() as running:
                 # Not in this task: a cancellation by Ctrl-C, which comes but once, may be swallowed
                 # by asyncio.wait_for of Python 3.11, which the client uses. A group's is lasting.
@@ -70,6 +73,11 @@ async def run(plan: Plan, tell: Tell) -> Report:
     return report
 
 
+def _caller(plan: Plan, address: Address) -> Caller:
+    poison = POISON in plan.kinds
+    return Caller(address, plan.seed, plan.trades, RATE, poison, deadly=not plan.steady)
+
+
 @dataclass(slots=True)
 class _Run:
     plan: Plan
@@ -78,6 +86,8 @@ class _Run:
     tell: Tell
     report: Report
     _seconds: dict[str, float] = field(default_factory=dict)
+    _resident: list[int] = field(default_factory=list)
+    """Bytes of the consumer that is spared."""
 
     async def run(self) -> None:
         ground = self.ground
@@ -89,7 +99,12 @@ class _Run:
         right = {int(r["id"]): audit.price(r) for r in calm.records}
         ground.tending.start_soon(ground.seats.keep)
         with self._stage("chaos"):
-            await self._chaos()
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(self._watch_memory)
+                await self._chaos()
+                watching.cancel_scope.cancel()
+        if self.plan.steady:
+            self._find(audit.audit_memory(self._resident))
         if "kill" in self.plan.kinds:
             with self._stage("last stand"):
                 self._find(await last_stand(ground, self.plan))
@@ -127,6 +142,14 @@ class _Run:
                 striking.start_soon(self._strike, strike, began)
         self._find(await see_out(ground.work, ground.work.orders))
 
+    async def _watch_memory(self) -> None:
+        """Note the memory of the consumer that is spared, until cancelled or until it has ended."""
+        spared = [c for c in self.ground.seats.living if c.seat == self.ground.spared]
+        for consumer in spared:
+            while (resident := resident_bytes(consumer.pid)) is not None:
+                self._resident.append(resident)
+                await anyio.sleep(1.0)
+
     async def _strike(self, strike: Strike, began: float) -> None:
         kind = KINDS[strike.kind]
         async with self.ground.server_lock if kind.exclusive else nullcontext():
@@ -155,6 +178,9 @@ class _Run:
         ground = self.ground
         if self.caller is not None:
             await self.caller.last_calls(LAST_CALLS)
+            # Before the client leaves, and takes them with it.
+            doubled = await patiently(doubled_replies, ground.grid)
+            self._find(audit.audit_replies(doubled, strict=self.plan.calls_sent_once))
             self.caller.finish()
             await self.caller.finished.wait()
             self._find(audit.audit_calls(self.caller.calls, right))
@@ -183,6 +209,10 @@ class _Run:
         if recoveries := self.ground.recoveries:
             figures["recovery_median_seconds"] = statistics.median(recoveries)
             figures["recovery_longest_seconds"] = max(recoveries)
+        if self._resident:
+            first, last = audit.settled(self._resident)
+            figures["steady_mb"] = last / 1e6
+            figures["steady_grown_percent"] = 100 * (last / first - 1)
         if self.caller is not None:
             figures["calls"] = float(len(self.caller.calls))
             figures["calls_priced"] = float(sum(c.ending == "priced" for c in self.caller.calls))

@@ -2,15 +2,19 @@
 
 import itertools
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import redis
 from anyio import to_thread
 
+from engine.connection import Address
 from engine.embedded import EmbeddedServer, ServerSettings
 from loadtest.chaos.patience import RunFailed, until
 from loadtest.chaos.proxy import Upstream
+from loadtest.chaos.tls import Identity, TlsServer
 
 TAIL = 1 << 16
 """Bytes of the append-only file that a crash of the machine costs at most."""
@@ -22,14 +26,62 @@ IN_STEP = 30.0
 _CONFIG = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
 
 
+class Server(Protocol):
+    """One server with an append-only file."""
+
+    @property
+    def url(self) -> str:
+        """For a client of redis-py; it stays the same."""
+
+    def start(self) -> None: ...
+
+    def stop(self, seconds: float) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, seconds: float) -> object:
+        """Wait until it ends by itself, at most so long."""
+
+    def last_words(self) -> str: ...
+
+
+Make = Callable[[Path], Server]
+"""Makes a server that keeps its files in a directory of its own."""
+
+At = Callable[[int], Address]
+"""Where clients find the server, or a proxy before it, that listens on a port."""
+
+
+def plain() -> tuple[Make, At]:
+    """Embedded servers."""
+
+    def make(directory: Path) -> Server:
+        return EmbeddedServer(ServerSettings(directory=directory, port=0, config=_CONFIG))
+
+    return make, lambda port: Address.parse(f"redis://127.0.0.1:{port}/0")
+
+
+def with_tls(folder: Path) -> tuple[Make, At]:
+    """Servers that speak TLS alone; their certificate lies in a folder, which this makes."""
+    identity = Identity(folder)
+    identity.make()
+
+    def at(port: int) -> Address:
+        files = {"AZFINSIM_REDIS_CA_FILE": str(identity.ca)}
+        return Address.parse(f"rediss://127.0.0.1:{port}/0", files)
+
+    return lambda directory: TlsServer(directory, identity), at
+
+
 class Servers:
     """Two servers, one of which is the primary; started by ``start`` and ended by ``stop``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make: Make) -> None:
         self._folder = folder
+        self._make = make
         self._numbers = itertools.count(1)
-        self._primary = self._new()
-        self._replica: EmbeddedServer | None = None
+        self._primary, self._directory = self._new()
+        self._replica: tuple[Server, Path] | None = None
         self.upstream = Upstream("127.0.0.1", 0)
         """Where the primary is; changed in place when another becomes it."""
 
@@ -41,11 +93,11 @@ class Servers:
             await self.add_replica()
 
     def stop(self) -> None:
-        for server in (self._replica, self._primary):
-            if server is not None:
-                server.stop(0)
+        self._primary.stop(0)
+        if self._replica is not None:
+            self._replica[0].stop(0)
 
-    async def restart(self) -> None:
+    async def restart(self, _target: int) -> None:
         """Kill the primary, and start it with what its append-only file holds."""
         self._primary.kill()
         await to_thread.run_sync(self._primary.start)
@@ -80,7 +132,7 @@ class Servers:
             raise RunFailed("there is no replica to promote")
         self._primary.kill()
         self._primary.stop(0)
-        self._primary, self._replica = self._replica, None
+        (self._primary, self._directory), self._replica = self._replica, None
         with self._client() as client:
             client.execute_command("REPLICAOF", "NO", "ONE")
         self.upstream.port = _port(self._primary)
@@ -89,9 +141,9 @@ class Servers:
         """Start a replica and wait until it is in step. Raises RunFailed if it does not get so."""
         if self._replica is not None:
             return
-        replica = self._new()
+        replica, directory = self._new()
         await to_thread.run_sync(replica.start)
-        self._replica = replica
+        self._replica = replica, directory
         with redis.Redis.from_url(replica.url) as client:
             client.execute_command("REPLICAOF", "127.0.0.1", _port(self._primary))
 
@@ -104,16 +156,16 @@ class Servers:
 
     @property
     def _appended(self) -> Path:
-        assert self._primary.settings.directory is not None
-        return self._primary.settings.directory / "appendonlydir"
+        return self._directory / "appendonlydir"
 
     def _client(self) -> "redis.Redis":
         return redis.Redis.from_url(self._primary.url)
 
-    def _new(self) -> EmbeddedServer:
+    def _new(self) -> tuple[Server, Path]:
+        """A server, and where its files are."""
         folder = self._folder / f"server-{next(self._numbers)}"
-        return EmbeddedServer(ServerSettings(directory=folder, port=0, config=_CONFIG))
+        return self._make(folder), folder
 
 
-def _port(server: EmbeddedServer) -> int:
+def _port(server: Server) -> int:
     return int(server.url.rpartition(":")[2].partition("/")[0])

@@ -4,7 +4,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,17 +14,21 @@ from anyio.abc import TaskGroup
 from engine.connection import Address, open_redis
 from engine.errors import UsageError
 from engine.grid import open_grid
+from loadtest.chaos.cluster import Cluster
 from loadtest.chaos.ground import Ground
 from loadtest.chaos.plan import POISON, Plan
 from loadtest.chaos.proxy import Proxy, Upstream
 from loadtest.chaos.seats import Seat, Seats
-from loadtest.chaos.servers import Servers
+from loadtest.chaos.servers import At, Servers, plain, with_tls
 from loadtest.chaos.work import Work
 
 PAGE = 1000
 
 SLOT_MEMORY = 256
 """Megabytes."""
+
+STEADY = 1
+"""The seat of the consumer that is spared, if one is."""
 
 
 @asynccontextmanager
@@ -35,11 +39,8 @@ async def standing(plan: Plan, folder: Path) -> AsyncIterator[tuple[Ground, Addr
     there is a grid at the address already.
     """
     async with AsyncExitStack() as stack:
-        servers = await _servers(plan, folder, stack)
-        upstream = servers.upstream if servers is not None else _upstream(plan.address)
-        networks = [
-            await _network(plan.address, upstream, stack) for _ in range(plan.consumers + 2)
-        ]
+        servers, way = await _servers(plan, folder, stack)
+        networks = [await _network(way, plan.partitions, stack) for _ in range(plan.consumers + 2)]
         # The first is the run's own, which nothing disturbs.
         [(own, _), *others] = networks
         if plan.address is not None:
@@ -52,19 +53,38 @@ async def standing(plan: Plan, folder: Path) -> AsyncIterator[tuple[Ground, Addr
         stack.callback(seats.kill)
         proxies = [proxy for _, proxy in others if proxy is not None]
         work = Work(grid, own, folder, mark, plan.trades, plan.seed)
-        yield (
-            Ground(grid, seats, work, tending, plan.lease, proxies, servers, plan.other_version),
-            others[-1][0],
+        ground = Ground(
+            grid, seats, work, tending, plan.lease, proxies, servers, plan.other_version
         )
+        ground.spared = STEADY if plan.steady else None
+        yield ground, others[-1][0]
 
 
-async def _servers(plan: Plan, folder: Path, stack: AsyncExitStack) -> Servers | None:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the server is come to: by an address, or by a proxy for it wherever that listens."""
+
+    address: Address | None = None
+    upstream: Upstream | None = None
+    at: At | None = None
+
+
+async def _servers(
+    plan: Plan, folder: Path, stack: AsyncExitStack
+) -> tuple[Servers | Cluster | None, _Way]:
+    """Servers of the run's own, if the plan says so, and the way to those that there are."""
     if plan.address is not None:
-        return None
-    servers = Servers(folder)
+        return None, _way_to(plan.address)
+    if plan.ground == "cluster":
+        cluster = Cluster(folder)
+        stack.callback(cluster.stop)
+        await cluster.start()
+        return cluster, _Way(cluster.address)
+    make, at = with_tls(folder / "tls") if plan.ground == "tls" else plain()
+    servers = Servers(folder, make)
     stack.callback(servers.stop)
     await servers.start(with_replica=plan.with_replica)
-    return servers
+    return servers, _Way(None, servers.upstream, at)
 
 
 def networked(address: Address | None) -> bool:
@@ -74,24 +94,30 @@ def networked(address: Address | None) -> bool:
     return address.scheme == "redis" and not address.cluster and not address.sentinel
 
 
-def _upstream(address: Address | None) -> Upstream | None:
-    if address is None or not networked(address):
-        return None
-    return Upstream(*address.hosts[0])
+def _way_to(address: Address) -> _Way:
+    """The way to a user's server."""
+    if not networked(address):
+        return _Way(address)
+
+    def at(port: int) -> Address:
+        parts = urlsplit(address.url)._replace(netloc=f"127.0.0.1:{port}")
+        return replace(address, url=urlunsplit(parts))
+
+    return _Way(None, Upstream(*address.hosts[0]), at)
 
 
 async def _network(
-    address: Address | None, upstream: Upstream | None, stack: AsyncExitStack
+    way: _Way, partitions: int, stack: AsyncExitStack
 ) -> tuple[Address, Proxy | None]:
-    """A way to the server: through a proxy of its own where there can be one."""
-    if upstream is None:
-        assert address is not None
-        return address, None
-    proxy = await stack.enter_async_context(Proxy(upstream))
-    if address is None:
-        return Address.parse(f"redis://127.0.0.1:{proxy.port}/0"), proxy
-    way = urlsplit(address.url)._replace(netloc=f"127.0.0.1:{proxy.port}")
-    return replace(address, url=urlunsplit(way)), proxy
+    """A network to the server: with a proxy of its own where there can be one.
+
+    The address tells the number of partitions, for whoever comes first after all was lost.
+    """
+    if way.upstream is None or way.at is None:
+        assert way.address is not None
+        return way.address.with_partitions(partitions), None
+    proxy = await stack.enter_async_context(Proxy(way.upstream))
+    return way.at(proxy.port).with_partitions(partitions), proxy
 
 
 def _seats(plan: Plan, networks: list[tuple[Address, Proxy | None]]) -> list[Seat]:
@@ -103,12 +129,12 @@ def _seats(plan: Plan, networks: list[tuple[Address, Proxy | None]]) -> list[Sea
     ]
     module = "loadtest.chaos.jumpy" if "clock" in plan.kinds else "consumer"
     seats = [
-        Seat(number, address, proxy, options, module)
+        Seat(number, address, proxy, [*options, "--home", str(number)], module)
         for number, (address, proxy) in enumerate(networks, start=1)
     ]
     if POISON in plan.kinds and sys.platform == "linux":
         # One of them prices in processes with a bound, where memory can really be exhausted.
-        seats[-1].options = [*options, "--slot-memory", str(SLOT_MEMORY)]
+        seats[-1].options = [*seats[-1].options, "--slot-memory", str(SLOT_MEMORY)]
     return seats
 
 

@@ -105,12 +105,16 @@ def plan(wish: Wish, costs: Costs, prices: Prices) -> Plan:
     chunk = wish.chunk or suitable_chunk(wish.trades, wish.cores, wish.price_ms)
     shape = Shape(-(-wish.cores // wish.slots), wish.slots, chunk, wish.price_ms, lease=wish.lease)
     entries = -(-wish.trades // chunk)
+    bound_by = "nothing"
     for shards in range(1, MOST_SHARDS + 1):
-        shape = replace(shape, partitions=best_partitions(costs, shape, shards))
-        busiest = busiest_cpu(costs, shape, shards)
         memory = _memory(costs, wish.trades, entries, shape, shards)
-        if busiest <= 1 - wish.spare and memory / shards <= wish.shard_bytes:
+        most = wish.shard_bytes / memory
+        shape = replace(shape, partitions=best_partitions(costs, shape, shards, most))
+        busiest = busiest_cpu(costs, shape, shards)
+        share = busiest_share(shape.partitions, shards)
+        if busiest <= 1 - wish.spare and share <= most:
             break
+        bound_by = "memory" if share > most else "processor"
     else:
         raise UsageError(_too_much(costs, shape, busiest))
     spent = by_cause(costs, shape, shape.ideal)
@@ -125,7 +129,7 @@ def plan(wish: Wish, costs: Costs, prices: Prices) -> Plan:
         busiest=busiest,
         cpu=sum(spent.values()),
         cpu_by_cause=spent,
-        bound_by=_bound_by(shards, memory, wish),
+        bound_by=bound_by,
         memory=memory,
         connections=round(costs.clients * shape.consumers),
         bytes_in=shape.ideal * (costs.in_trade + costs.in_entry / chunk),
@@ -175,8 +179,10 @@ def busiest_cpu(costs: Costs, shape: Shape, shards: int) -> float:
     return spent * busiest_share(shape.partitions, shards)
 
 
-def best_partitions(costs: Costs, shape: Shape, shards: int) -> int:
+def best_partitions(costs: Costs, shape: Shape, shards: int, most: float = 1.0) -> int:
     """The number of partitions with which the busiest shard has the least to do.
+
+    Of those that leave it no more than ``most`` of all memory, if there are any.
 
     Where a partition lies is decided by a hash of its number: as many partitions as shards leave
     some shards without any. But each consumer looks into every partition, so that many cost too.
@@ -184,7 +190,11 @@ def best_partitions(costs: Costs, shape: Shape, shards: int) -> int:
     if shards == 1:
         return 1
     counts = range(shards, MOST_PARTITIONS * shards + 1)
-    return min(counts, key=lambda n: busiest_cpu(costs, replace(shape, partitions=n), shards))
+    fitting = [n for n in counts if busiest_share(n, shards) <= most]
+    return min(
+        fitting or counts,
+        key=lambda n: busiest_cpu(costs, replace(shape, partitions=n), shards),
+    )
 
 
 def _too_much(costs: Costs, shape: Shape, busiest: float) -> str:
@@ -201,12 +211,6 @@ def _memory(costs: Costs, trades: int, entries: int, shape: Shape, shards: int) 
     clients = costs.clients * shape.consumers * shards * costs.client_bytes
     data = trades * (costs.book_bytes + costs.result_bytes) + entries * costs.queue_bytes
     return data + clients
-
-
-def _bound_by(shards: int, memory: float, wish: Wish) -> str:
-    if shards == 1:
-        return "nothing"
-    return "memory" if memory > (shards - 1) * wish.shard_bytes else "processor"
 
 
 def _cores_for(wish: Wish, chunk: int, seconds: float) -> int | None:

@@ -32,6 +32,12 @@ def prepared(part: RealtimePart, seed: int) -> Iterator[Prepared]:
             yield pool[chance.randrange(len(pool))]
 
 
+def first_of(part: RealtimePart, algorithm: str, seed: int) -> Prepared:
+    """The first call of an algorithm, to find out whether it is priced."""
+    [trade] = trades_for(algorithm, seed, 1)
+    return Prepared(encode_trade(trade), encode_asked(request_of(part, algorithm, seed)))
+
+
 def request_of(part: RealtimePart, algorithm: str, seed: int) -> Asked:
     """What is asked of the pricer."""
     asked = Asked(algorithm=algorithm, seed=seed, options=part.options)

@@ -15,6 +15,9 @@ from loadtest.generator.tally import Tally
 GRACE = 0.25
 """Seconds past its deadline for which an answer is waited for, as a client does."""
 
+UNSENT = "Unsent"
+"""The error of a call whose deadline passed while it waited to be sent."""
+
 _ANSWERED = {Outcome.REJECTED: "Rejected", Outcome.DEAD: "Dead"}
 """Answers without a price, which are the trade's own fault and took as long as they took."""
 
@@ -59,9 +62,7 @@ class Ledger:
     def may_send(self, made: Made, now: float) -> bool:
         """Whether to send a call; it waits for its answer from now on. If not, it has ended."""
         if now >= made.plan + self.deadline:
-            # One that was tried before has timed out.
-            if not made.tried and (tally := self._tally(made.plan, now)):
-                tally.dropped += 1
+            self.unsent(made, now)
             return False
         if not made.tried and len(self.waiting) >= REPLIES_KEPT:
             # More answers than that are not kept for one client: one would push out another.
@@ -69,6 +70,14 @@ class Ledger:
             return False
         self.waiting[made.name], made.tried = made, True
         return True
+
+    def unsent(self, made: Made, now: float) -> None:
+        """End a call that nobody can be asked for any more; whose fault it is, lateness tells."""
+        # One that was tried before times out.
+        if not made.tried:
+            if tally := self._tally(made.plan, now):
+                tally.dropped += 1
+            self._end(made, UNSENT, now)
 
     def queued(self, made: Made, entry_id: str, now: float) -> None:
         """Note that the server has a call."""

@@ -18,7 +18,8 @@ from loadtest.generator.calls import prepared
 from loadtest.generator.clock import server_ahead
 from loadtest.generator.ledger import Ledger
 from loadtest.generator.meeting import Meeting, latest
-from loadtest.generator.sender import Sender
+from loadtest.generator.posts import post_for
+from loadtest.generator.sender import Course, Sender
 from loadtest.generator.tally import News, Tally
 from loadtest.scenario import RealtimePart, Scenario
 from loadtest.scenario_wire import from_wire
@@ -58,44 +59,44 @@ async def generate_load(address: Address, name: str | None, say: Say) -> None:
             return
         start, generators = found
         share, of = generators.index(own_name), len(generators)
-        sender = Sender(
-            grid,
+        course = Course(
             start - await server_ahead(aside),
             Ledger(scenario.realtime.deadline, scenario.interval),
         )
         say(f"sends {share + 1} of {of} shares")
-        await _send(_Generator(own_name, meeting, sender), scenario, scenario.realtime, share, of)
-        await sender.forget()
+        async with post_for(scenario.driver, address, grid, course) as post:
+            generator = _Generator(own_name, meeting, Sender(course, post))
+            await _send(generator, scenario, scenario.realtime, share, of)
 
 
 class _Generator:
     """Tells what came of the intervals while its sender sends."""
 
     def __init__(self, name: str, meeting: Meeting, sender: Sender) -> None:
-        self.name, self.meeting, self.sender = name, meeting, sender
+        self.name, self.meeting, self.sender, self.course = name, meeting, sender, sender.course
         self._untold: list[News] = []
         self._looked, self._used = time.perf_counter(), time.process_time()
 
     async def keep_telling(self) -> None:
         """Tell each interval when it is over, until the test is; that of now is not."""
-        interval, away_since = self.sender.ledger.interval, None
-        while not self.sender.ended:
+        interval, away_since = self.course.ledger.interval, None
+        while not self.course.ended:
             # A little later, for what began in the interval to be noted in it.
-            await asyncio.sleep(interval - self.sender.now() % interval + 0.01)
-            self._collect(int(self.sender.now() // interval))
+            await asyncio.sleep(interval - self.course.now() % interval + 0.01)
+            self._collect(int(self.course.now() // interval))
             try:
                 await self._tell()
                 if await self.meeting.stopped():
-                    self.sender.ended = True
+                    self.course.ended = True
             except (RedisError, RedisClusterException):
                 away_since = away_since or time.monotonic()
-                self.sender.ended = time.monotonic() - away_since > PATIENCE
+                self.course.ended = time.monotonic() - away_since > PATIENCE
             else:
                 away_since = None
 
     async def last_words(self) -> None:
         """Tell the rest."""
-        last = int(self.sender.now() // self.sender.ledger.interval)
+        last = int(self.course.now() // self.course.ledger.interval)
         self._collect(last + 1)
         self._untold.append(News(self.name, last, Tally(), 0.0, ended=True))
         await self._tell()
@@ -104,7 +105,7 @@ class _Generator:
         looked, used = time.perf_counter(), time.process_time()
         cpu = (used - self._used) / max(looked - self._looked, 1e-6)
         self._looked, self._used = looked, used
-        over = self.sender.ledger.taken(before)
+        over = self.course.ledger.taken(before)
         self._untold += [News(self.name, number, tally, cpu) for number, tally in over]
         del self._untold[:-UNSENT]
 
@@ -131,7 +132,7 @@ async def _send(
         with alarm() as clock:
             await generator.sender.run(times, asked, clock)
     finally:
-        generator.sender.ended = True
+        generator.course.ended = True
         await telling
     await generator.last_words()
 

@@ -17,7 +17,7 @@ LATE = 0.002
 """Seconds after its plan from which on a call was sent late."""
 
 COUNTS = ("planned", "sent", "late", "dropped", "priced", "lost")
-TIMES = ("latency", "queue", "price", "return_", "lateness")
+TIMES = ("latency", "queue", "price", "return_", "besides", "lateness")
 
 
 @dataclass(slots=True)
@@ -36,6 +36,7 @@ class Tally:
     queue: Latency = field(default_factory=Latency)
     price: Latency = field(default_factory=Latency)
     return_: Latency = field(default_factory=Latency)
+    besides: Latency = field(default_factory=Latency)
     lateness: Latency = field(default_factory=Latency)
 
     def picked_up(self, lateness: float) -> None:
@@ -51,6 +52,7 @@ class Tally:
         self.queue.record(queued)
         self.price.record(priced)
         self.return_.record(seconds - queued - priced)
+        self.besides.record(seconds - priced)
 
     def failed(self, error: str, seconds: float) -> None:
         """Note a call that has ended otherwise, and how long its caller has waited."""

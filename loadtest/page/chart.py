@@ -44,7 +44,8 @@ class Curve:
     way: Way
     """How intervals are drawn together where there are more than can be seen."""
     width: float = 2
-    filled: bool = False
+    dash: str = "solid"
+    """For a curve that others may lie on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def over_time(
         return None
     times = record.series.t
     unit = Unit.of(times[-1] - times[0])
-    traces = [_trace(curve, times, unit, number) for number, curve in enumerate(seen)]
+    traces = [_trace(curve, times, unit) for curve in seen]
     first, last = times[0] - (times[1] - times[0] if len(times) > 1 else 0), times[-1]
     return chart(
         key,
@@ -134,7 +135,7 @@ def over_time(
     )
 
 
-def _trace(curve: Curve, times: Sequence[float], unit: Unit, number: int) -> Any:
+def _trace(curve: Curve, times: Sequence[float], unit: Unit) -> Any:
     kept, values = thin(times, curve.column, curve.way)
     return go.Scatter(
         name=curve.name,
@@ -142,8 +143,7 @@ def _trace(curve: Curve, times: Sequence[float], unit: Unit, number: int) -> Any
         y=values,
         # A lone point between gaps has no line.
         mode="lines+markers" if len(known(values)) < 3 else "lines",
-        line={"width": curve.width, "dash": style.DASHES[number % len(style.DASHES)]},
-        fill="tozeroy" if curve.filled else None,
+        line={"width": curve.width, "dash": curve.dash},
         connectgaps=False,
     )
 
@@ -166,7 +166,7 @@ def _band(fault: Fault, unit: Unit) -> dict[str, Any]:
 def _border(at: float, unit: Unit) -> dict[str, Any]:
     x = at / unit.seconds
     line = {"width": 1, "dash": "dot", "color": style.PHASE}
-    return {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1.06, "line": line}
+    return {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1.03, "line": line}
 
 
 def _line(level: float) -> dict[str, Any]:

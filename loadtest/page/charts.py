@@ -10,7 +10,8 @@ def charts_of(record: Record) -> list[Chart]:
     made = (
         latency_charts.percentiles(record),
         latency_charts.latency(record),
-        load_charts.rates(record),
+        load_charts.calls(record),
+        load_charts.bulk(record),
         load_charts.backlog(record),
         load_charts.consumers(record),
         load_charts.processors(record),

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]  # it ships none
 
-from loadtest.latency import Latency
+from loadtest.histogram import histogram
 from loadtest.page import style, words
-from loadtest.page.chart import Chart, Curve, chart, known, over_time
+from loadtest.page.chart import Chart, Curve, chart, known, label, over_time
 from loadtest.page.thin import mean
 from loadtest.record import Fault, Objective, Record, Times
 
@@ -53,9 +53,10 @@ def percentiles(record: Record) -> Chart | None:
                 name="limits",
                 x=[1 / (1 - percent / 100) for _, percent, _ in limits],
                 y=[limit for _, _, limit in limits],
-                customdata=[text for text, _, _ in limits],
-                hovertemplate="%{customdata}",
-                mode="markers",
+                text=[label(text) for text, _, _ in limits],
+                textposition="middle right",
+                hoverinfo="text",
+                mode="markers+text",
                 marker={"symbol": "triangle-down", "size": 12},
             )
         )
@@ -72,7 +73,7 @@ def percentiles(record: Record) -> Chart | None:
             "ticktext": ["50%", *(f"{100 - 100 / n:.6g}%" for n in nines)],
             "hoverformat": ".3~s",
         },
-        yaxis=style.time_axis(log=True),
+        yaxis=style.time_axis(seconds for points in curves.values() for _, seconds in points),
         hovermode="closest",
     )
 
@@ -83,7 +84,7 @@ def _curve(times: Times) -> list[tuple[float, float]]:
     wanted = [s for s in shares if 2 <= s <= max(2, times.count)]
     wanted = sorted({2.0, *wanted})
     percents = [100 - 100 / share for share in wanted]
-    found = Latency.decode(times.hdr.encode()).percentiles(*percents)
+    found = histogram(times).percentiles(*percents)
     return list(zip(wanted, found, strict=True))
 
 
@@ -114,21 +115,22 @@ def latency(record: Record) -> Chart | None:
         if percent in (50.0, 99.0)
     ]
     curves = [
-        Curve("median", series.p50, mean, width=2.5),
-        Curve("99th percentile", series.p99, max),
         Curve("longest", series.max, max, width=1),
+        Curve("99th percentile", series.p99, max),
+        Curve("median", series.p50, mean, width=3),
     ]
-    axis = style.time_axis(log=True)
+    axis = style.time_axis(known([*series.p50, *series.max]))
     return over_time("latency", "Latency over time", _worst(record), record, curves, axis, limits)
 
 
 def _worst(record: Record) -> str:
     series = record.series
-    seen = [(p99, t) for t, p99 in zip(series.t, series.p99, strict=True) if p99 is not None]
+    rows = zip(series.t, series.p99, strict=False)
+    seen = [(p99, t) for t, p99 in rows if p99 is not None and t > 0]
     if not seen:
         return ""
     worst, at = max(seen)
-    middle = sorted(known(series.p99))[len(seen) // 2]
+    middle = sorted(p99 for p99, _ in seen)[len(seen) // 2]
     during = _during(record.faults, at)
     return (
         f"The 99th percentile of an interval was {words.seconds(middle)} in the median, and "
@@ -139,4 +141,4 @@ def _worst(record: Record) -> str:
 def _during(faults: Sequence[Fault], at: float) -> str:
     """Which fault struck last before a moment, if it was not long ago."""
     struck = [fault for fault in faults if fault.from_ <= at <= fault.to + AFTERMATH]
-    return f", when this had struck: {struck[-1].kind}, {struck[-1].what}" if struck else ""
+    return f"; the last fault before was {struck[-1].kind}: {struck[-1].what}" if struck else ""

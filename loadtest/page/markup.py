@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
+
+import orjson
 
 
 class Html(str):
@@ -27,6 +30,12 @@ def tag(name: str, inside: str, **attributes: str) -> Html:
         for key, value in attributes.items()
     )
     return Html(f"<{name}{told}>{text(inside)}</{name}>")
+
+
+def embedded(key: str, data: Any) -> Html:
+    """Data for the page's scripts. It ends no script, whatever it holds: it has no "<"."""
+    told = Html(orjson.dumps(data).decode().replace("<", "\\u003c"))
+    return tag("script", told, type="application/json", id=key)
 
 
 def section(key: str, title: str, *parts: str) -> Html:

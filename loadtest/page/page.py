@@ -8,11 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from engine.errors import UsageError
 from loadtest.page import sections, style
-from loadtest.page.markup import Html, joined, section, tag
+from loadtest.page.markup import Html, embedded, joined, section, tag
 from loadtest.record import Record
 
 
@@ -69,17 +67,10 @@ def html(record: Record) -> str:
 
 def _place(key: str, title: str, told: str) -> Html:
     """The place of a chart, with what it shows in words, which stay if scripts do not run."""
-    chart = tag("div", "", class_="chart", id=f"chart-{key}", role="group", aria_label=f"Chart: {title}")
-    return tag(
-        "figure",
-        joined(
-            [
-                tag("h3", title, class_="unseen"),
-                chart,
-                tag("figcaption", told),
-            ]
-        ),
-    )
+    named = {"id": f"chart-{key}", "role": "group", "aria_label": f"Chart: {title}"}
+    chart = tag("div", "", class_="chart", **named)
+    head, caption = tag("h3", title, class_="unseen"), tag("figcaption", told)
+    return tag("figure", joined([head, chart, caption]))
 
 
 def _document(title: str, main: Html, data: Mapping[str, Any], scripts: list[str]) -> str:
@@ -89,8 +80,6 @@ def _document(title: str, main: Html, data: Mapping[str, Any], scripts: list[str
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    # The data is no script to the browser, and ends none: it holds no "<".
-    told = orjson.dumps(data).decode().replace("<", "\\u003c")
     return "\n".join(
         [
             "<!doctype html>",
@@ -105,7 +94,7 @@ def _document(title: str, main: Html, data: Mapping[str, Any], scripts: list[str
             "</head>",
             "<body>",
             tag("main", main),
-            f'<script type="application/json" id="data">{told}</script>' if scripts else "",
+            embedded("data", data) if scripts else "",
             *(f"<script>{script}</script>" for script in scripts),
             "</body>",
             "</html>",

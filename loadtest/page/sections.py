@@ -28,6 +28,8 @@ def verdict(record: Record) -> Html:
     """What came of it, before all else."""
     judged = record.verdict
     parts = [tag("p", headline(judged), class_="headline")]
+    if record.capacity is not None and record.capacity.rate is None:
+        parts.append(tag("p", "No rate met the objectives twice; what follows is of the last one."))
     if judged.ended_early is not None:
         parts.append(tag("p", f"It was not run to its end: {judged.ended_early}"))
     if record.lost:
@@ -76,6 +78,7 @@ def calls(record: Record) -> Html:
         "queued": of.queue,
         "in the pricer": of.price,
         "ways there and back": of.return_,
+        "all but the pricer": of.besides,
         "sent after planned": of.lateness,
     }
     head = ("", "mean", "50%", "90%", "99%", "99.9%", "longest")
@@ -85,7 +88,11 @@ def calls(record: Record) -> Html:
         "Realtime calls",
         tag("p", f"{words.rate(of.rate)} priced within the measurement, sent by {sent_by}."),
         table("Calls", ("", "calls", "of planned"), rows),
-        table("Latency", head, [(name, *_times(times)) for name, times in parts.items()]),
+        table(
+            "Latency",
+            head,
+            [(name, *_times(times)) for name, times in parts.items() if times.count],
+        ),
     )
 
 
@@ -99,8 +106,17 @@ def bulk(record: Record) -> Html:
     of = record.bulk
     if of is None:
         return Html("")
-    outcomes = ("submitted", "priced", "rejected", "dead", "expired", "cancelled")
-    rows = [(name, words.count(getattr(of, name))) for name in outcomes]
+    rows = [
+        (name, words.count(value))
+        for name, value in (
+            ("submitted", of.submitted),
+            ("priced", of.priced),
+            ("rejected", of.rejected),
+            ("dead", of.dead),
+            ("expired", of.expired),
+            ("still queued at the end", of.cancelled),
+        )
+    ]
     told = f"{words.rate(of.rate)} priced in {words.seconds(of.seconds)}."
     return section("bulk", "Jobs beside", tag("p", told), table("Trades", ("", "trades"), rows))
 

@@ -1,17 +1,18 @@
 """How charts look: by day, by night, and alike for whoever does not see all colours. Pure."""
 
+from collections.abc import Iterable
+from math import log10
 from typing import Any
 
-HEIGHT = 380
-"""Pixels of a chart; the style sheet keeps the place free."""
+from loadtest.page import words
 
 PICTURE = {"format": "png", "width": 1280, "height": 640, "scale": 2}
 """What the camera makes of a chart: for a slide, sharp on a screen of many dots."""
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-"""Curves differ in these too, so that nobody need tell colours."""
+DASHES = ("solid", "dash", "dot", "dashdot")
+"""Of curves that may lie on each other."""
 
-FAULT = "rgba(213, 94, 0, 0.22)"
+FAULT = "rgba(213, 94, 0, 0.3)"
 """A fault's band, seen on both grounds."""
 
 PHASE = "rgba(128, 128, 128, 0.7)"
@@ -45,6 +46,10 @@ def _template(name: str) -> dict[str, Any]:
         "zerolinecolor": ground["grid"],
         "tickfont": {"color": ground["faint"]},
         "automargin": True,
+        # A gap between labels and axis.
+        "ticks": "outside",
+        "ticklen": 5,
+        "tickcolor": "rgba(0,0,0,0)",
     }
     return {
         "colorway": list(_COLOURS[name]),
@@ -70,43 +75,46 @@ def layout(title: str, subtitle: str) -> dict[str, Any]:
             "text": title,
             "subtitle": {"text": subtitle, "font": {"size": 12}},
             "x": 0,
-            "xref": "paper",
+            "xref": "container",
             "xanchor": "left",
             "y": 1,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"t": 10},
+            "pad": {"t": 8, "l": 4},
         },
-        "margin": {"l": 8, "r": 12, "t": 84, "b": 8},
+        "margin": {"l": 8, "r": 12, "t": 80, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": -0.12, "yanchor": "top"},
         "hovermode": "x unified",
         "showlegend": True,
     }
 
 
-def time_axis(*, log: bool = False) -> dict[str, Any]:
-    """For times: ``10 ms``."""
-    return _si("s", log)
+def time_axis(times: Iterable[float]) -> dict[str, Any]:
+    """For times, in seconds, over their magnitudes: ``1 ms``, ``2 ms``, ``5 ms``, ``10 ms``.
 
-
-def rate_axis(*, log: bool = False) -> dict[str, Any]:
-    """For rates: ``1.2k/s``."""
-    return _si("/s", log)
+    ``times`` are some that lie on it.
+    """
+    sizes = [log10(time) for time in times if time > 0] or [0.0]
+    # More labels than some ten would lie on each other on a phone.
+    steps = (1, 2, 5) if max(sizes) - min(sizes) <= 2.5 else (1,)
+    values = [step * 10.0**size for size in range(-7, 5) for step in steps]
+    return {
+        "type": "log",
+        "tickvals": values,
+        "ticktext": [words.seconds(value) for value in values],
+        "hoverformat": ".3~s",
+        "ticksuffix": "s",
+    }
 
 
 def byte_axis() -> dict[str, Any]:
-    """For memory: ``200 MB``."""
-    return _si("B", log=False)
+    """For memory: ``200MB``."""
+    # D3's SI prefixes.
+    told = {"tickformat": "~s", "hoverformat": ".3~s", "ticksuffix": "B"}
+    return {**told, "rangemode": "tozero"}
 
 
-def plain_axis() -> dict[str, Any]:
-    """For counts and cores."""
-    return _si("", log=False)
-
-
-def _si(unit: str, log: bool) -> dict[str, Any]:
-    # D3's SI prefixes. Digits of a whole magnitude alone: between them they would run together.
-    told = {"tickformat": "~s", "hoverformat": ".3~s", "ticksuffix": unit}
-    if log:
-        return {**told, "type": "log", "dtick": 1}
+def plain_axis(unit: str = "") -> dict[str, Any]:
+    """For counts, cores and rates: ``0.5``, ``20k``. Of those, nobody thinks in thousandths."""
+    told = {"exponentformat": "SI", "minexponent": 3, "hoverformat": ",.4~r", "ticksuffix": unit}
     return {**told, "rangemode": "tozero"}

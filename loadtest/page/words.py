@@ -1,6 +1,13 @@
-"""Figures as people write them: three digits, and a unit that suits. Pure."""
+"""Figures as people write them: three digits, and a unit that suits. Pure.
+
+Between a number and its unit no line breaks.
+"""
+
+import math
 
 UNKNOWN = "not known"
+
+GAP = "\N{NO-BREAK SPACE}"
 
 
 def number(value: float) -> str:
@@ -24,7 +31,7 @@ def seconds(value: float | None) -> str:
         return UNKNOWN
     size = abs(value)
     if size == 0:
-        return "0 s"
+        return f"0{GAP}s"
     for limit, factor, unit in (
         (1e-3, 1e6, "µs"),
         (1, 1e3, "ms"),
@@ -32,8 +39,8 @@ def seconds(value: float | None) -> str:
         (7200, 1 / 60, "min"),
     ):
         if size < limit:
-            return f"{number(value * factor)} {unit}"
-    return f"{number(value / 3600)} h"
+            return f"{number(value * factor)}{GAP}{unit}"
+    return f"{number(value / 3600)}{GAP}h"
 
 
 def rate(value: float | None) -> str:
@@ -42,8 +49,12 @@ def rate(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """A part of a whole, as percent."""
-    return UNKNOWN if value is None else f"{number(value * 100)}%"
+    """A part of a whole, as percent; what is not quite the whole never looks as if it were."""
+    if value is None:
+        return UNKNOWN
+    if 0.99 <= value < 1:
+        return f"{math.floor(value * 1e4) / 1e2:.2f}%"
+    return f"{number(value * 100)}%"
 
 
 def size(value: float | None) -> str:
@@ -52,13 +63,13 @@ def size(value: float | None) -> str:
         return UNKNOWN
     for limit, factor, unit in ((1e3, 1, "B"), (1e6, 1e-3, "kB"), (1e9, 1e-6, "MB")):
         if abs(value) < limit:
-            return f"{number(value * factor)} {unit}"
-    return f"{number(value * 1e-9)} GB"
+            return f"{number(value * factor)}{GAP}{unit}"
+    return f"{number(value * 1e-9)}{GAP}GB"
 
 
 def cores(value: float | None) -> str:
     """Processor time for each second."""
-    return UNKNOWN if value is None else f"{number(value)} cores"
+    return UNKNOWN if value is None else f"{number(value)}{GAP}cores"
 
 
 def plural(many: int, one: str, more: str = "") -> str:

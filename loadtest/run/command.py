@@ -46,6 +46,7 @@ COMMON = {
     "consumers": "consumers.start",
     "slots": "consumers.slots",
     "generators": "realtime.generators",
+    "fleet": "fleet.consumers",
     "seed": "seed",
 }
 """Options that stand for keys."""
@@ -97,6 +98,7 @@ class Test:
 @click.option("--consumers", type=int, help="To start here; 0 for those that are there.")
 @click.option("--slots", type=int, help="Of each of them.")
 @click.option("--generators", type=int, help="Processes here that send.")
+@click.option("--fleet", type=int, help="Simulated consumers, which take the jobs.")
 @click.option("--seed", type=int, help="Of trades, arrivals and faults.")
 @click.option("--find-capacity", is_flag=True, help="Search the highest rate that meets all.")
 @click.option(
@@ -121,7 +123,7 @@ def run(
     """Run a load test: a ready scenario, or one in a TOML file (docs/loadtest.md).
 
     Without --redis-url it has a server and consumers of its own. Exit code 0 if all objectives are
-    met, 1 if not or ended early.
+    met (or there are none), 1 if not or ended early.
     """
     if name is None:
         known = "\n".join(f"  {each:10}{about}" for each, about in ready().items())
@@ -140,19 +142,16 @@ def run(
     try:
         with showing(scenario.name) as show:
             test = Test(scenario, address, find_capacity, show, folder)
-            told = _run(test, lambda record: _write(record, out))
+            told = _run(test, lambda record: _end(record, out, as_json=as_json))
         if told is None:
             return SHORT
-        paths = _write(told, out)
-        if as_json:
-            print_json(_summary(told, paths))
-        show_end(told, paths)
+        _end(told, out, as_json=as_json)
         return DONE if told.verdict.met else SHORT
     finally:
         _end_logs(folder, out, keep=keep_logs)
 
 
-def _run(test: Test, write: Callable[[record.Record], list[Path]]) -> record.Record | None:
+def _run(test: Test, end: Callable[[record.Record], None]) -> record.Record | None:
     """Run a test; one that is interrupted leaves its record too."""
     try:
         run_async(test.run)
@@ -162,7 +161,7 @@ def _run(test: Test, write: Callable[[record.Record], list[Path]]) -> record.Rec
         if told is None:
             raise
         if isinstance(error, KeyboardInterrupt) or not _is_told(test):
-            show_end(told, write(told))
+            end(told)
             raise
         return told
     return test.record()
@@ -173,12 +172,30 @@ def _is_told(test: Test) -> bool:
     return test.round is not None and test.round.ended_early is not None
 
 
+def _end(told: record.Record, out: Path, *, as_json: bool) -> None:
+    """Write the record and show it; one that cannot be written is shown all the same."""
+    paths: list[Path] = []
+    try:
+        paths = _write(told, out)
+    finally:
+        if as_json:
+            print_json(_summary(told, paths))
+        show_end(told, paths)
+
+
 def _write(told: record.Record, out: Path) -> list[Path]:
     """Write the record, and its page if what draws it is installed; returns their paths."""
     moment = datetime.fromisoformat(told.started)
     stem = f"{told.scenario.get('name', 'test')}-{moment:%Y%m%d-%H%M%S}"
     path = out / f"{stem}.json"
-    path.write_bytes(told.to_json())
+    part = path.with_suffix(".part")
+    try:
+        # Whole or not at all: a full disk leaves no half of a record.
+        part.write_bytes(told.to_json())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     if find_spec("plotly") is None:
         note("no page is drawn: pip install 'azfinsim[loadtest]'")
         return [path]
@@ -202,10 +219,13 @@ def _summary(told: record.Record, paths: list[Path]) -> Mapping[str, Any]:
 
 
 def _make(out: Path) -> None:
+    """Make the folder, and see that it can be written to: at the end it is too late."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out) as file:
+            file.write(b"a record")
     except OSError as error:
-        raise UsageError(f"--out {out} cannot be made: {error.strerror}") from None
+        raise UsageError(f"--out {out} cannot be written to: {error.strerror}") from None
 
 
 def _end_logs(folder: Path, out: Path, *, keep: bool) -> None:

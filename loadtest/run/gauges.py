@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol
 
 from redis.exceptions import NoPermissionError
 
@@ -44,11 +44,43 @@ class _Server:
     commands: int
 
 
+class Queues(Protocol):
+    """What waits for consumers."""
+
+    async def backlog(self) -> Mapping[Lane, int]:
+        """Entries queued or being priced."""
+
+    async def pending(self) -> int:
+        """Entries that consumers have."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridQueues:
+    """Those of the grid."""
+
+    grid: Grid
+
+    async def backlog(self) -> Mapping[Lane, int]:
+        return dict(await self.grid.streams.backlog(LANES))
+
+    async def pending(self) -> int:
+        pipe: Any = self.grid.redis.pipeline(transaction=False)
+        for partition in range(self.grid.partitions):
+            for lane in LANES:
+                pipe.xpending(keys.stream(partition, lane), keys.GROUP)
+        # A lane that nobody has served has no group.
+        found = await pipe.execute(raise_on_error=False)
+        return sum(each["pending"] for each in found if isinstance(each, dict))
+
+
 @dataclass(slots=True)
 class Gauges:
     """Looks when told to."""
 
     grid: Grid
+    queues: Queues
+    slots: int | None = None
+    """Of each consumer started here, where those do not say so themselves."""
     version: str = ""
     nodes: int = 1
     _at: float = field(default_factory=time.monotonic)
@@ -62,9 +94,8 @@ class Gauges:
         Raises redis.RedisError as the client does.
         """
         server = await self._ask()
-        backlog = await self._backlog()
-        pending = await self._pending()
-        living = await self.grid.roster.living()
+        backlog, pending = await self.queues.backlog(), await self.queues.pending()
+        consumers, slots = await self._crew(len(pids))
         now, before = time.monotonic(), self._server
         seconds, self._at = max(now - self._at, 1e-6), now
         cpu, memory = self._processes(pids, seconds)
@@ -72,8 +103,8 @@ class Gauges:
         return Sample(
             backlog,
             pending,
-            len(living),
-            sum(each.slots for each in living),
+            consumers,
+            slots,
             # After a restart it counts from 0 again.
             max(server.cpu - before.cpu, 0.0) / seconds if server and before else None,
             server.memory if server else None,
@@ -96,19 +127,12 @@ class Gauges:
             sum(n["total_commands_processed"] for n in nodes),
         )
 
-    async def _backlog(self) -> dict[Lane, int]:
-        """Entries queued or being priced."""
-        return dict(await self.grid.streams.backlog(LANES))
-
-    async def _pending(self) -> int:
-        """Entries that consumers have."""
-        pipe: Any = self.grid.redis.pipeline(transaction=False)
-        for partition in range(self.grid.partitions):
-            for lane in LANES:
-                pipe.xpending(keys.stream(partition, lane), keys.GROUP)
-        # A lane that nobody has served has no group.
-        found = await pipe.execute(raise_on_error=False)
-        return sum(each["pending"] for each in found if isinstance(each, dict))
+    async def _crew(self, own: int) -> tuple[int, int]:
+        """Consumers and their slots."""
+        if self.slots is not None:
+            return own, own * self.slots
+        living = await self.grid.roster.living()
+        return len(living), sum(each.slots for each in living)
 
     def _processes(self, pids: Sequence[int], seconds: float) -> tuple[float | None, int | None]:
         if not pids or find_spec("psutil") is None:

@@ -67,7 +67,11 @@ def show_end(told: record.Record, paths: list[Path]) -> None:
     word, style = ("MET", "bold green") if verdict.met else ("MISSED", "bold red")
     if verdict.ended_early:
         word = "ENDED EARLY"
+    elif verdict.met and not verdict.objectives and told.capacity is None:
+        word, style = "NO OBJECTIVES", "bold yellow"
     stderr.print(Text.assemble((word, style), f"  {told.scenario.get('name', '')}"))
+    if not verdict.objectives and told.capacity is None:
+        stderr.print("  nothing was asked for: the scenario has no objectives", markup=False)
     if verdict.ended_early:
         stderr.print(f"  {verdict.ended_early}", markup=False)
     for warning in verdict.warnings:

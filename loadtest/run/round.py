@@ -2,9 +2,10 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import anyio
 from redis.exceptions import RedisClusterException, RedisError
@@ -13,17 +14,20 @@ from engine.connection import passes
 from engine.errors import ServerError
 from engine.outcome import Counts
 from loadtest import record
+from loadtest.drivers import DRIVERS
 from loadtest.generator.clock import server_ahead
 from loadtest.generator.meeting import Meeting
+from loadtest.processes import ProcessFailed
 from loadtest.run import background, verdict
-from loadtest.run.background import Background
 from loadtest.run.children import Children
 from loadtest.run.collector import Collector
+from loadtest.run.driving import Jobs, jobs_for, queues_for
 from loadtest.run.gauges import Gauges
 from loadtest.run.stand import Stand
 from loadtest.run.strikes import Strikes
 from loadtest.scenario import Scenario
 from loadtest.scenario_wire import to_wire
+from loadtest.timetable import planned
 
 LEAD = 0.5
 """Seconds from when all have joined to the first call."""
@@ -65,6 +69,8 @@ class Round:
     warnings: list[str] = field(default_factory=list)
     ended_early: str | None = None
     bulk: record.Bulk | None = None
+    fleet: Mapping[str, Any] | None = None
+    """How simulated consumers have fared."""
     collector: Collector = field(init=False)
     gauges: Gauges = field(init=False)
     strikes: Strikes = field(init=False)
@@ -72,19 +78,28 @@ class Round:
     _began: float = float("inf")
     """When the measurement began, or is to begin, by ``time.perf_counter``."""
     _children: Children = field(init=False)
-    _background: Background | None = None
+    _background: Jobs | None = None
     _bulk_seen: list[tuple[float, Counts]] = field(default_factory=list)
     """The first and the last look at the jobs within the measurement."""
     _heard: dict[str, float] = field(default_factory=dict)
     """Generator -> when it was last heard of."""
+    _planned: int | None = None
+    """Calls of the timetable, once it is over."""
+    _died: str | None = None
+    """Which generator has died first, and when."""
 
     def __post_init__(self) -> None:
         self.collector = Collector(self.scenario)
-        self.gauges = Gauges(self.stand.grid)
+        stand, scenario = self.stand, self.scenario
+        ours = DRIVERS[scenario.driver].ours
+        self.gauges = Gauges(
+            stand.grid,
+            queues_for(scenario, stand.grid),
+            None if ours else scenario.consumers.slots,
+        )
         self.strikes = Strikes(self.scenario, self.stand, self.now, self.tell)
         self._children = Children(self.stand.address, self.stand.folder, self.name)
-        if (part := self.scenario.bulk) is not None:
-            self._background = Background(self.stand.grid, part, self.name, self.scenario.seed)
+        self._background = jobs_for(scenario, stand.grid, stand.address, self.name)
 
     def now(self) -> float:
         """Seconds from when the measurement began, or is to begin."""
@@ -113,13 +128,41 @@ class Round:
             if self.stand.alive:
                 killing = self.scenario.faults is not None
                 self.warnings += self.stand.unexplained(killing=killing)
+            self._look_at_fleet()
             if self.audit and self._background is not None and self.stand.alive:
-                await self.stand.seats.leave()
+                await self.stand.leave()
         finally:
             self._children.kill()
             self.collector.finish()
             with anyio.move_on_after(CLEARING, shield=True):
                 await self._clear(meeting)
+        if self.ended_early is None:
+            self._look_for_missing()
+
+    def _look_for_missing(self) -> None:
+        """Note whether all calls were made: who did not make them cannot be asked."""
+        self._planned = sum(moment >= 0 for moment in planned(self.scenario))
+        made, self.ended_early = self.collector.total.planned, self._died
+        if made < self._planned:
+            missing = f"only {made:,} of {self._planned:,} calls were made"
+            self.ended_early = f"{self._died}: {missing}" if self._died else missing
+
+    def _look_at_fleet(self) -> None:
+        """Note how the fleet has fared."""
+        if (fleet := self.stand.fleet) is None:
+            return
+        try:
+            fleet.running.check()
+        except ProcessFailed as error:
+            self.warnings.append(str(error))
+        ended = time.time() - self.now() + self.measured
+        rate = background.as_record(self._bulk_seen, Counts()).rate
+        self.fleet = fleet.told(ended - self.measured, ended, rate)
+        if self.fleet["simulation_is_the_limit"]:
+            self.warnings.append(
+                "the fleet's processes had too little of this machine to simulate it: of the "
+                "server nothing can be said"
+            )
 
     async def _clear(self, meeting: Meeting) -> None:
         """Leave nothing on the server, and add up the jobs."""
@@ -130,8 +173,7 @@ class Round:
                 with suppress(*AWAY):
                     await meeting.close()
                     if jobs is not None:
-                        own, seats = self.stand.seats.everyone, self.stand.seats
-                        await jobs.end(audit=self.audit and bool(own) and not seats.living)
+                        await jobs.end(audit=self.audit and self.stand.deserted)
         finally:
             if jobs is not None:
                 self.bulk = background.as_record(self._bulk_seen, jobs.counts)
@@ -171,6 +213,7 @@ class Round:
             if not self.stand.alive:
                 self.ended_early = f"{where} died after {self.now():.1f} s"
                 return
+            ended = self._children.ended()  # Before their last words are looked for.
             try:
                 after, news = await meeting.news(after)
                 if time.monotonic() - kept > KEEP:
@@ -186,26 +229,25 @@ class Round:
             for each in news:
                 self.collector.take(each)
                 self._heard[each.generator] = time.monotonic()
-            self._look_for_dead()
+            self._look_for_dead(ended)
             self.on_look(self)
 
     def _over(self) -> bool:
         left = set(self.collector.generators) - self.collector.ended
         return not left and self.now() >= self.scenario.measured
 
-    def _look_for_dead(self) -> None:
+    def _look_for_dead(self, ended: Mapping[int, int]) -> None:
         """Wait no more for generators that have died; what they have told counts."""
-        codes = {str(pid): code for pid, code in self._children.ended().items()}
+        codes = {str(pid): code for pid, code in ended.items()}
         for name in sorted(set(self.collector.generators) - self.collector.ended):
             silent = time.monotonic() - self._heard.setdefault(name, time.monotonic())
             code = codes.get(name.rpartition("-")[2])
             if silent > (SILENCE + self.scenario.interval if code is None else LAST_WORDS):
                 self.collector.ended.add(name)
                 why = "fell silent" if code is None else f"ended with code {code}"
-                self.warnings.append(
-                    f"generator {name} {why} at {self.now():.1f} s: from then on its share of the "
-                    "calls is missing"
-                )
+                told = f"generator {name} {why} at {self.now():.1f} s"
+                self._died = self._died or told
+                self.warnings.append(f"{told}: from then on its share of the calls is missing")
 
     async def _gauge(self) -> None:
         """Look at the end of each interval."""
@@ -232,14 +274,15 @@ class Round:
         if self.scenario.realtime is None:
             return None
         calls = self.collector
-        return verdict.realtime_of(calls.total, calls.within, self.measured, len(calls.generators))
+        told = verdict.realtime_of(calls.total, calls.within, self.measured, len(calls.generators))
+        return told if self._planned is None else replace(told, planned=self._planned)
 
     @property
     def lost(self) -> int:
         """Calls and trades without an outcome."""
         calls, jobs = self.collector.total, self._background
         # None but where a generator, or all, was cut short.
-        untold = calls.planned - calls.priced - calls.errors.total() - calls.dropped
+        untold = calls.planned - calls.priced - calls.errors.total()
         trades = 0 if jobs is None else jobs.lost + jobs.counts.in_flight
         return calls.lost + max(untold, 0) + trades
 

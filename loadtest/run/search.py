@@ -17,6 +17,8 @@ from loadtest.timetable import planned
 KEPT_UP = 0.97
 """Of the calls that must be priced while it is measured: if fewer are, more and more wait."""
 
+PILED_UP = f"missed: less than {KEPT_UP:.0%} of its calls were priced while it was measured"
+
 DRAINED = 60.0
 """Seconds in which what a try has left must be gone."""
 
@@ -27,6 +29,8 @@ def check(scenario: Scenario) -> None:
     """Raise UsageError for a scenario that has no rate to be searched for."""
     if scenario.realtime is None:
         raise UsageError("--find-capacity searches for a rate of calls: add a [realtime]")
+    if scenario.fleet is not None:
+        raise UsageError("--find-capacity is of calls, and a fleet takes jobs: leave the fleet out")
     if not scenario.peak:
         raise UsageError("--find-capacity cannot raise the rate of a trace: give it another phase")
 
@@ -41,13 +45,18 @@ class Hunt:
     on_look: Callable[[Round], None]
     precision: float = PRECISION
     tries: list[record.Try] = field(default_factory=list)
-    best: Round | None = None
-    """The last round that met the objectives at the highest rate."""
     latest: Round | None = None
     _why: tuple[str, str] = ("nothing", "no rate missed the objectives")
     """What limited the lowest rate that missed them."""
     _lowest: float = float("inf")
     _rate: float | None = None
+    _met: dict[float, Round] = field(default_factory=dict)
+    """Rate -> the last round that met the objectives at it."""
+
+    @property
+    def best(self) -> Round | None:
+        """The last round at the rate that was found; None if none was."""
+        return None if self._rate is None else self._met[self._rate]
 
     async def run(self) -> None:
         """Search to the end; raises ServerError if the server dies."""
@@ -66,14 +75,17 @@ class Hunt:
         self._rate = search.found
 
     def _judge(self, search: Search, rate: float, tried: Round) -> None:
-        met = tried.verdict().met and keeps_up(tried)
+        met = tried.verdict().met
+        if met and not keeps_up(tried):
+            met = False
+            tried.warnings.append(PILED_UP)
         limit, why = ("", "") if met else limit_of(evidence_of(tried))
         realtime = tried.realtime()
         p99 = realtime.latency.p99 if realtime is not None else None
         search.tell(rate, met=met)
         self.tries.append(record.Try(rate=rate, met=met, p99=p99, limited_by=limit))
         if met:
-            self.best = tried
+            self._met[rate] = tried
         elif rate <= self._lowest:
             self._lowest, self._why = rate, (limit, why)
         told = "-" if p99 is None else f"{p99 * 1000:,.1f} ms"
@@ -124,7 +136,6 @@ def evidence_of(tried: Round) -> Evidence:
     if slots and realtime.price.mean is not None:
         busy = realtime.price.mean * realtime.rate / slots
     return Evidence(
-        dropped=realtime.dropped,
         late=(realtime.lateness.p99 or 0.0) / (realtime.latency.p99 or 1.0),
         generator_cpu=cpu / max(realtime.generators, 1) if cpu is not None else None,
         slots_busy=busy,

@@ -5,19 +5,31 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
+
+import anyio
 
 from engine.connection import Address
 from engine.embedded import EmbeddedServer, ServerSettings
 from engine.errors import NotPriced, ServerError, UsageError
 from engine.grid import Grid, open_grid
 from engine.job import Lane
+from engine.outcome import Outcome
 from engine.pricing import registry
 from loadtest.chaos.faults import KINDS, Needs
 from loadtest.chaos.seats import Seat, Seats, last_words
-from loadtest.generator.calls import request_of, trades_for
+from loadtest.drivers import DRIVERS, GRID
+from loadtest.generator.calls import first_of
+from loadtest.generator.ledger import Made
+from loadtest.generator.posts import asking_for
+from loadtest.run.fleet import FleetSeats, fleet_for
+from loadtest.run.fleet import check as check_fleet
 from loadtest.scenario import Scenario
-from producer.client import connect
+
+LAST_WORDS = 1.0
+"""Seconds beyond that in which somebody must have been told so."""
 
 DRAIN = "5"
 """Seconds that a consumer has to finish what it is pricing."""
@@ -38,11 +50,25 @@ class Stand:
     """For logs."""
     server: EmbeddedServer | None
     """None if it is not ours."""
+    fleet: FleetSeats | None = None
+    """Simulated consumers, which take the jobs."""
 
     @property
     def alive(self) -> bool:
         """Whether the server's process lives, as far as we can know."""
         return self.server is None or self.server.running
+
+    async def leave(self) -> None:
+        """Let all that was started for it leave."""
+        await self.seats.leave()
+        if self.fleet is not None:
+            await self.fleet.leave()
+
+    @property
+    def deserted(self) -> bool:
+        """Whether all consumers have left that anybody knows of, which were the test's own."""
+        own = bool(self.seats.everyone) or self.fleet is not None
+        return own and not self.seats.living and (self.fleet is None or self.fleet.left)
 
     def unexplained(self, *, killing: bool) -> list[str]:
         """What is to be said of consumers that have ended and that nobody told to.
@@ -72,11 +98,30 @@ def check(scenario: Scenario, address: Address | None) -> None:
             )
         if KINDS[kind].needs is Needs.NOTHING and scenario.consumers.start == 0:
             raise UsageError(f"faults.kinds: {kind} strikes consumers that the test has started")
+    _check_driver(scenario, address)
+    check_fleet(scenario, address)
     algorithms = set(scenario.realtime.mix if scenario.realtime else ())
     if scenario.bulk is not None:
         algorithms.add(scenario.bulk.algorithm)
     for algorithm in sorted(algorithms):
         registry.find(algorithm)
+
+
+def _check_driver(scenario: Scenario, address: Address | None) -> None:
+    name, driver = scenario.driver, DRIVERS[scenario.driver]
+    if driver.needs and find_spec(driver.needs) is None:
+        raise UsageError(
+            f"driver is {name}, which needs {driver.needs.replace('_', '-')}: install it, or leave "
+            "the driver out"
+        )
+    if driver.module != DRIVERS[GRID].module and address is not None:
+        raise UsageError(
+            f"driver is {name}, whose consumers want a server of their own: leave --redis-url out"
+        )
+    if scenario.fleet is not None and driver.module != DRIVERS[GRID].module:
+        raise UsageError(f"driver is {name}, and a fleet is of the grid's consumers: leave one out")
+    if scenario.bulk is not None and not driver.jobs:
+        raise UsageError(f"driver is {name}, which prices no jobs: add --set bulk=false")
 
 
 @contextmanager
@@ -101,24 +146,37 @@ async def standing(
     """
     async with AsyncExitStack() as stack:
         grid = await stack.enter_async_context(open_grid(address))
-        told = scenario.consumers
-        options = ["--slots", str(told.slots), "--drain", DRAIN, *told.options]
-        seats = Seats(
-            folder,
-            secrets.token_hex(8),
-            [Seat(number + 1, address, None, options) for number in range(told.start)],
-        )
+        seats = Seats(folder, secrets.token_hex(8), seats_for(scenario, address))
         stack.callback(seats.kill)
         seats.fill()
         await seats.serving()
+        simulated = fleet_for(scenario, address, folder, grid.partitions)
+        fleet = await stack.enter_async_context(simulated)
         await _check_served(scenario, grid)
         await _first_prices(scenario, address)
-        yield Stand(address, grid, seats, folder, server)
-        if server is None or server.running:
-            await seats.leave()
+        stand = Stand(address, grid, seats, folder, server, fleet)
+        yield stand
+        if stand.alive:
+            await stand.leave()
+
+
+def seats_for(scenario: Scenario, address: Address) -> list[Seat]:
+    """The places of the consumers that a scenario starts."""
+    told, module = scenario.consumers, DRIVERS[scenario.driver].module
+    options = ["--slots", str(told.slots)]
+    if module == DRIVERS[GRID].module:
+        options += ["--drain", DRAIN]
+    count = told.start
+    if scenario.fleet is not None:
+        options += ["--lane", Lane.REALTIME]
+        count = count if scenario.realtime is not None else 0
+    options += told.options
+    return [Seat(number + 1, address, None, options, module) for number in range(count)]
 
 
 async def _check_served(scenario: Scenario, grid: Grid) -> None:
+    if not DRIVERS[scenario.driver].ours:
+        return
     lanes = {Lane.REALTIME} if scenario.realtime is not None else set()
     if scenario.bulk is not None:
         lanes.add(Lane(scenario.bulk.lane))
@@ -138,16 +196,21 @@ async def _first_prices(scenario: Scenario, address: Address) -> None:
     """
     if (part := scenario.realtime) is None:
         return
-    async with connect(address) as client:
+    async with asking_for(scenario.driver, address) as asking:
         for algorithm in part.mix:
-            [trade] = trades_for(algorithm, scenario.seed, 1)
-            asked = request_of(part, algorithm, scenario.seed)
+            made = Made("0-0", 0.0, first_of(part, algorithm, scenario.seed))
             try:
-                await client.price(trade, deadline=FIRST_PRICE, **asked)
+                with anyio.fail_after(FIRST_PRICE + LAST_WORDS):
+                    reply = await (await asking.ask(made, FIRST_PRICE))
             except ServerError:
                 raise
-            except NotPriced as error:
-                raise UsageError(
-                    f"realtime.mix: a first trade of {algorithm} is not priced, so the test is not "
-                    f"begun: {error}"
-                ) from None
+            except (NotPriced, TimeoutError) as error:
+                _refuse(algorithm, str(error) or f"nobody answers in {FIRST_PRICE:g} s")
+            if reply.record["outcome"] != Outcome.PRICED:
+                _refuse(algorithm, str(reply.record.get("reason")))
+
+
+def _refuse(algorithm: str, why: str) -> NoReturn:
+    raise UsageError(
+        f"realtime.mix: a first trade of {algorithm} is not priced, so the test is not begun: {why}"
+    ) from None

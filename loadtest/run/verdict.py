@@ -28,6 +28,7 @@ def realtime_of(total: Tally, within: int, seconds: float, generators: int) -> r
         queue=total.queue.times(),
         price=total.price.times(),
         return_=total.return_.times(),
+        besides=total.besides.times(),
         lateness=total.lateness.times(),
     )
 
@@ -63,7 +64,8 @@ def generator_warnings(realtime: record.Realtime) -> list[str]:
         )
     if realtime.dropped:
         told.append(
-            f"{realtime.dropped:,} of {realtime.planned:,} calls were not sent at all, since "
-            "their deadline passed before they could be"
+            f"{realtime.dropped:,} of {realtime.planned:,} calls could not be sent before their "
+            "deadline, and count as errors: unless the generator was late, the server did not take "
+            "them"
         )
     return told

@@ -17,7 +17,10 @@ def record_of(
     measured: Round,
     capacity: record.Capacity | None = None,
 ) -> record.Record:
-    """What came of a test, as far as it went."""
+    """What came of a test, as far as it went; a search that has found no rate meets nothing."""
+    verdict = measured.verdict()
+    if capacity is not None and capacity.rate is None:
+        verdict = replace(verdict, met=False)
     return record.Record(
         format=record.FORMAT,
         azfinsim=version("azfinsim"),
@@ -26,7 +29,7 @@ def record_of(
         scenario=as_mapping(scenario),
         machine=describe(None),
         server=record.Server(version=measured.gauges.version, nodes=measured.gauges.nodes),
-        verdict=measured.verdict(),
+        verdict=verdict,
         realtime=measured.realtime(),
         bulk=measured.bulk,
         lost=measured.lost,
@@ -36,4 +39,5 @@ def record_of(
         ],
         series=measured.collector.series(),
         capacity=capacity,
+        fleet=measured.fleet,
     )

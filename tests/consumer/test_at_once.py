@@ -1,6 +1,7 @@
 """Doing the pieces of a call with the help of idle threads."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -46,3 +47,29 @@ def test_what_a_piece_raises_is_raised(bad: int) -> None:
 
     with ThreadPoolExecutor(3) as threads, pytest.raises(ValueError, match=f"piece {bad}"):
         list(AtOnce(threads, 2)(piece, range(10)))
+
+
+def test_another_call_waits_no_longer_than_for_some_pieces() -> None:
+    begun, pieces = threading.Event(), 0
+
+    def piece(_: int) -> None:
+        nonlocal pieces
+        pieces += 1
+        begun.set()
+        time.sleep(0.002)
+
+    with ThreadPoolExecutor(2) as threads:
+        long = threads.submit(lambda: list(AtOnce(threads, 1)(piece, range(1000))))
+        assert begun.wait(SOON)
+        threads.submit(lambda: None).result(SOON)
+        assert pieces < 100
+        assert not long.done()
+        long.result(SOON)
+
+
+def test_pieces_are_taken_as_they_are_needed() -> None:
+    given = iter(range(1000))
+    with ThreadPoolExecutor(2) as threads:
+        results = iter(AtOnce(threads, 1)(str, given))
+        assert next(results) == "0"
+        assert next(given) < 10

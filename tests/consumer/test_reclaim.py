@@ -1,26 +1,21 @@
 """Reclaim: a sweep comes to its end, however many good leases lie in its way (G4, G6)."""
 
-import math
+from collections import Counter
+from collections.abc import Sequence
 
 import anyio
 import pytest
 
 from consumer import reclaim
-from consumer.desk import Desk
 from consumer.drain import Drain
-from consumer.fetch import Fetcher
-from consumer.holdings import Holdings
-from consumer.pace import Pace
-from consumer.pricers import Pricers
 from consumer.process import claimant
 from consumer.settings import Settings
-from consumer.staff import Staff
-from consumer.work import Work
 from engine import keys
 from engine.connection import Address
-from engine.entry import Chunks, Entry, Settlement
+from engine.entry import Chunks, Entry, Unreadable
 from engine.grid import Grid, open_grid
 from engine.job import Job, Lane
+from tests.consumer.desks import desk_of
 
 GOOD = 1500
 """Entries with good leases: more than one sweep looks at."""
@@ -52,12 +47,7 @@ async def test_the_cursor_is_kept_from_sweep_to_sweep(redis_url: str) -> None:
         [last] = await grid.streams.take("dead", 0, [Lane.BULK], 10, None)
 
         settings = Settings("heir", [Lane.BULK], slots=1, lease=LEASE)
-        send, _receive = anyio.create_memory_object_stream[Settlement](math.inf)
-        pricers = Pricers(grid.roster, "heir")
-        fetcher = Fetcher(grid, pricers, 3)
-        shared = (Drain(), pricers, fetcher, Work(), Staff(1), send)
-        desk = Desk(settings, grid, Holdings(), Pace(1, 2.0), *shared)
-        with anyio.fail_after(30):
+        with desk_of(grid, settings) as desk, anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_alive, grid, good)
                 tasks.start_soon(reclaim.run, claimant(desk))
@@ -69,5 +59,42 @@ async def test_the_cursor_is_kept_from_sweep_to_sweep(redis_url: str) -> None:
             keys.stream(0, Lane.BULK), keys.GROUP, "-", "+", 10, consumername="heir"
         )
         assert len(pending) == 1
-        send.close()
-        _receive.close()
+
+
+async def test_no_partition_waits_for_ever_for_another(redis_url: str) -> None:
+    """G4: there is room for one entry a sweep, and always something in every partition."""
+    async with open_grid(Address.parse(redis_url), partitions=3) as grid:
+        job = Job("night", "synthetic", submitted_at=1.0, expires_at=2**33)
+        await grid.jobs.create(job)
+        await grid.streams.ensure_groups([Lane.BULK])
+        for partition in range(3):
+            ids = [str(100 * partition + n) for n in range(50)]
+            assert await grid.streams.enqueue(job, Chunks(partition, 1, 0, 50, ids, {}), "me")
+            await grid.streams.take("dead", partition, [Lane.BULK], 50, None)
+        room, taken = 1, Counter[int]()
+        drain = Drain()
+
+        async def accept(messages: Sequence[Entry | Unreadable]) -> None:
+            nonlocal room
+            taken.update(message.partition for message in messages)
+            # Room for the next comes when a slot is done with this: after the sweep.
+            room = 0
+            tasks.start_soon(make_room)
+
+        async def make_room() -> None:
+            nonlocal room
+            await anyio.sleep(LEASE / 100)
+            room = 1
+
+        lease = LEASE / 50
+        heir = reclaim.Claimant(
+            grid.streams, "heir", [Lane.BULK], lease, drain, lambda: room, accept
+        )
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(reclaim.run, heir)
+                while taken.total() < 9:  # noqa: ASYNC110 - what it counts sets no event
+                    await anyio.sleep(0.01)
+                drain.begin("seen enough")
+                tasks.cancel_scope.cancel()
+    assert set(taken) == {0, 1, 2}

@@ -11,7 +11,7 @@ import pytest
 
 from consumer import slot_memory
 from consumer.slot_limit import price_in_time
-from consumer.slot_process import PROGRAM, ProcessDied, SlotProcess, TookTooLong
+from consumer.slot_process import PROGRAM, NotStarted, ProcessDied, SlotProcess, TookTooLong
 from engine.chunk import Chunk
 from engine.errors import UsageError
 from engine.pricing.pricer import Request
@@ -131,6 +131,22 @@ async def test_a_chunk_of_slow_trades_is_not_given_up() -> None:
     finally:
         await process.stop()
     assert (done.priced.priced, dict(done.given_up)) == (20, {})
+
+
+async def test_a_machine_may_lack_what_a_process_takes_for_a_while(slot: SlotProcess) -> None:
+    """G4, G8: files, say; that is no fault of the chunk."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        for times in (1, 2):
+            with pytest.raises(NotStarted, match=r"cannot start a process: .*Too many open files"):
+                await slot.price("tests.vices:hanging", work("0-9"))
+            assert slot.not_started == times
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (await slot.price("tests.vices:hanging", work("0-9"))).priced == 10
+    assert slot.not_started == 0
 
 
 async def test_cancelling_kills_it(slot: SlotProcess) -> None:

@@ -1,5 +1,6 @@
 """What a process measures of itself."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +64,21 @@ def test_percentiles_are_those_of_all_values(values: list[float]) -> None:
         assert found[name] == {(): pytest.approx(np.percentile(values, percent))}
 
 
-def test_each_look_is_at_what_came_since_the_last() -> None:
+def test_each_look_is_at_what_came_since_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("engine.measures.time.monotonic", lambda: now)
     times = Times("t", "s", "", ("lane",), on=True)
     times.note(1.0, "bulk")
     assert figures(times)["max"] == {("bulk",): 1.0}
+    # Another exporter, at the same moment.
+    assert figures(times)["p50"] == {("bulk",): 1.0}
+    now = 160.0
     times.note(2.0, "bulk")
     times.note(3.0, "high")
     found = figures(times)
     assert all(set(labels) == {("bulk",), ("high",)} for labels in found.values())
     assert found["max"] == {("bulk",): 2.0, ("high",): 3.0}
+    now = 220.0
     assert not any(figures(times).values())
 
 
@@ -81,6 +88,7 @@ def test_a_window_is_bounded_and_thinned_out_evenly(count: int) -> None:
     for value in range(count):
         window.add(value)
     assert len(window.values) < MOST
+    assert window.largest == (count - 1 if count else -math.inf)
     if count >= MOST:
         assert len(window.values) >= MOST // 4
         steps = np.diff(window.values)

@@ -1,7 +1,6 @@
 """The steps by which an entry is taken, leased, settled and given back, one by one."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
 import anyio
 import pytest
@@ -11,15 +10,26 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from engine import group, keys, scripts
 from engine.connection import Address
-from engine.entry import Chunks, Entry, Settlement, Unreadable, unfit
+from engine.entry import Entry, Settlement, Unreadable, unfit
 from engine.grid import Grid, open_grid
-from engine.job import Job, Lane
+from engine.job import Lane
 from engine.streams import is_damage
 from tests.conftest import FreshServer
-
-JOB = Job("night", "synthetic", expires_at=2**33)
-STREAM = keys.stream(0, Lane.BULK)
-COUNTS, RESULTS = keys.counts(0, JOB.name), keys.results(0, JOB.name)
+from tests.engine.queues import (
+    COUNTS,
+    JOB,
+    RESULTS,
+    STREAM,
+    begin,
+    one,
+    pending,
+    priced,
+    queue,
+    raw,
+    reclaim,
+    settle,
+    take,
+)
 
 
 @pytest.fixture
@@ -32,55 +42,6 @@ async def grid(redis_url: str) -> AsyncIterator[Grid]:
     async with open_grid(Address.parse(redis_url)) as grid:
         await begin(grid)
         yield grid
-
-
-async def begin(grid: Grid) -> None:
-    """The job, and the groups."""
-    await grid.jobs.create(JOB)
-    await grid.streams.ensure_groups([Lane.BULK])
-
-
-def raw(grid: Grid) -> Any:
-    """The client, without its types: most of its answers are unions of what cannot be."""
-    return grid.redis
-
-
-async def queue(grid: Grid, *ids: str) -> None:
-    [standing] = await grid.jobs.standings(JOB)
-    trades = len(ids)
-    chunks = Chunks(0, standing.epoch, standing.submitted, trades, ids, {})
-    assert await grid.streams.enqueue(JOB, chunks, "submitter")
-
-
-async def take(grid: Grid, consumer: str = "a", count: int = 100) -> list[Entry]:
-    found = await grid.streams.take(consumer, 0, [Lane.BULK], count, None)
-    return [entry for entry in found if isinstance(entry, Entry)]
-
-
-async def one(grid: Grid, ids: str = "0-2") -> Entry:
-    await queue(grid, ids)
-    [entry] = await take(grid)
-    return entry
-
-
-async def settle(grid: Grid, *settlements: Settlement) -> list[int | Exception]:
-    return await grid.streams.settle(settlements)
-
-
-async def reclaim(
-    grid: Grid, consumer: str, lease_ms: int = 0, cursor: str = "0-0", count: int = 100
-) -> tuple[str, list[Entry | Unreadable]]:
-    return await grid.streams.reclaim(consumer, 0, Lane.BULK, lease_ms, cursor, count)
-
-
-async def pending(grid: Grid) -> list[tuple[str, int]]:
-    """Consumer and deliveries of each entry that is pending."""
-    found = await raw(grid).xpending_range(STREAM, keys.GROUP, "-", "+", 10_000)
-    return [(entry["consumer"].decode(), entry["times_delivered"]) for entry in found]
-
-
-def priced(entry: Entry, records: Mapping[int, bytes] | None = None) -> Settlement:
-    return Settlement(entry, JOB.expires_at, records or {0: b'{"id":0}'}, priced=3)
 
 
 @pytest.mark.pain("safe-decoder-service#329")
@@ -257,19 +218,6 @@ async def test_splitting_happens_once(grid: Grid) -> None:
     await grid.jobs.fence(JOB, 0, "cancel")
     await grid.streams.hand_back("a", [cancelled])
     assert await raw(grid).xlen(STREAM) == 0
-
-
-async def test_who_has_lost_an_entry_neither_splits_it_nor_hands_it_back(grid: Grid) -> None:
-    """G4, G6: a zombie leaves it to whoever prices it now."""
-    entry = await one(grid)
-    _, [taken] = await reclaim(grid, "b")
-    assert isinstance(taken, Entry)
-    await grid.streams.replace("a", entry, ["0", "1-2"], 2)
-    await grid.streams.hand_back("a", [entry])
-    assert await pending(grid) == [("b", 2)]
-    assert await raw(grid).xlen(STREAM) == 1
-    await grid.streams.replace("b", taken, ["0", "1-2"], 2)
-    assert [half.ids for half in await take(grid)] == ["0", "1-2"]
 
 
 @pytest.mark.pain("docket#463", "docket#467")

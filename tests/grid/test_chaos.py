@@ -17,6 +17,7 @@ import redis
 
 from engine import keys
 from tests.conftest import FreshServer
+from tests.redis_servers import needs_openssl, needs_redis
 from tests.waiting import eventually, gone
 
 CHAOS = (sys.executable, "-m", "loadtest", "chaos")
@@ -36,7 +37,7 @@ def chaos(*options: str, code: int = 0) -> tuple[dict[str, Any], str]:
 @pytest.mark.timeout(300)
 def test_every_kind_of_fault_and_a_clean_audit() -> None:
     """G1 to G7, G9: 20,000 trades and realtime calls; the seed is fixed, machines differ."""
-    report, told = chaos("--seed", "1", "--seconds", "45", "--trades", "20000", "--realtime")
+    report, told = chaos("--seed", "1", "--seconds", "30", "--trades", "20000", "--realtime")
     assert report["findings"] == [], told
     assert report["trades"] > 20_000
     assert len(report["strikes"]) >= 14, told
@@ -44,6 +45,28 @@ def test_every_kind_of_fault_and_a_clean_audit() -> None:
     assert report["again"] > 0, "nothing had to be done again: nothing was disturbed"
     assert report["calls_priced"] > report["calls"] / 2
     assert report["losses"] == sum(report["strikes"][kind] for kind in LOSING)
+
+
+@pytest.mark.timeout(200)
+def test_on_a_cluster_no_call_is_answered_twice() -> None:
+    """G1 to G6, G9: nothing strikes that would let a client send a call twice."""
+    options = ("--ground", "cluster", "--realtime", "--trades", "2000", "--seconds", "8")
+    report, told = chaos(*options, "--kinds", "freeze,term,slow", "--seed", "2")
+    assert report["findings"] == [], told
+    assert sum(report["strikes"].values()) >= 4, told
+    assert report["calls_priced"] > report["calls"] / 2
+
+
+@needs_redis
+@needs_openssl
+@pytest.mark.timeout(200)
+def test_with_tls_and_partitions() -> None:
+    """G4, G10: through networks that break, and on a server that is killed."""
+    options = ("--ground", "tls", "--partitions", "2", "--trades", "200", "--seconds", "3")
+    report, told = chaos(*options, "--kinds", "cut,restart", "--every", "0.7", "--seed", "1")
+    assert report["findings"] == [], told
+    assert report["strikes"]["restart"] > 0
+    assert "--ground tls --partitions 2" in report["replay"]
 
 
 def test_on_a_users_server_only_what_harms_nobody_else(fresh_server: FreshServer) -> None:
@@ -64,6 +87,8 @@ def test_on_a_users_server_only_what_harms_nobody_else(fresh_server: FreshServer
     [
         (("--kinds", "kill,plague"), "plague: must be of poison, kill"),
         (("--kinds", "restart", "--redis-url", "redis://127.0.0.1:1"), "only a server of its own"),
+        (("--ground", "tls", "--redis-url", "redis://127.0.0.1:1"), "for servers of the run's own"),
+        (("--kinds", "forget", "--ground", "cluster"), "cannot strike on --ground cluster"),
         (("--kinds", "cut", "--redis-url", "unix:///tmp/nowhere"), "only for redis://"),
         (("--kinds", "version"), "needs --other-version FOLDER"),
     ],

@@ -118,7 +118,8 @@ def check_metrics(azure: Sink) -> None:
     assert trades == {("priced", "bulk", "synthetic"): 300, ("priced", "realtime", "pvonly"): 1}
     bulk = [p for p in points["azfinsim.price.p50"] if p["properties"]["lane"] == "bulk"]
     assert 0.0009 < bulk[0]["value"] < 0.1
-    assert {p["value"] for p in points["azfinsim.slots"]} == {2}
+    slots = {(p["value"], p["properties"]["lanes"]) for p in points["azfinsim.slots"]}
+    assert slots == {(2, "realtime,high,bulk")}
 
 
 def check_traces(azure: Sink) -> None:

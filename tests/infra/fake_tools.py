@@ -184,6 +184,7 @@ def all_well(folder: Path, *, deployed: bool) -> Iterator[FakeTools]:
     tools.answer("terraform", " plan ", "1 to add", code=2)
     tools.answer("terraform", " show ", planned((GROUP, ["create"])))
     tools.answer("terraform", " apply ", lines(completed(GROUP)))
+    tools.answer("terraform", " state pull", {"resources": [{"mode": "managed"}]})
     outputs = {"deployment": {"value": OUTPUTS}}
     tools.answer("terraform", " output ", outputs if deployed else {})
     yield tools

@@ -13,6 +13,7 @@ from infra.controller.decide import decide
 from infra.controller.history import SAMPLES, Cohort, History, Sample
 from infra.controller.model import Decision, Demand, Observation, Policy
 from infra.controller.words import sentence
+from infra.controller_commands import MOST_BETWEEN
 
 NOW = 1_000_000.0
 HOURS = 3600.0
@@ -182,6 +183,54 @@ def test_the_sentence_tells_what_fewer_would_do() -> None:
     assert decision.least < 34
 
 
+def test_nobody_is_started_for_a_job_without_entries() -> None:
+    look = seen(book(100_000_000, lost=True))
+    decision, history = decided(look, history=KNOWN.looked(look))
+    assert decision.consumers == 0
+    assert history.resting
+    assert sentence(decision, look, UTC) == (
+        "nothing to do: no consumer; job night has lost its entries: `azfinsim job resume night`"
+    )
+    both = seen(book(100_000_000, lost=True), book(100_000, 0.5, job="well"))
+    alone = seen(book(100_000, 0.5, job="well"))
+    assert decided(both)[0].consumers == decided(alone)[0].consumers > 0
+
+
+def test_what_should_serve_long_since_is_expected_ever_later() -> None:
+    asked = []
+    for waited in (100, 250, 500, 1_000, 2_000):
+        history = replace(KNOWN, cohorts=[Cohort(NOW - waited, 4)])
+        decision, _ = decided(seen(book(2_000_000, 2.0), starting=4), history=history)
+        asked.append((decision.consumers, decision.jobs[0].at - NOW, decision.stuck))
+    ready = [at for _, at, _ in asked]
+    assert ready[1:4] == sorted(ready[1:4])
+    assert [stuck for *_, stuck in asked] == [0, 0, 4, 4, 4]
+    assert asked[-1][0] >= asked[0][0]
+    look = seen(book(2_000_000, 2.0), starting=4)
+    assert "; 4 consumers asked for do not start" in sentence(decision, look, UTC)
+
+
+def test_those_that_come_too_late_are_still_among_those_asked_for() -> None:
+    those = [Batch(4, 900.0, 8.0), Batch(math.inf, 100.0, 8.0)]
+    assert needed(8 * 400, 500.0, those) == 5
+
+
+def test_slots_that_are_only_assumed_are_told_by_those_that_serve() -> None:
+    guess = replace(POLICY, slots=1, assumed=True)
+    first_, _ = decided(seen(book(100_000_000)), guess)
+    assert (first_.consumers, first_.probing) == (guess.probe, True)
+    look = seen(book(100_000_000), living=2)
+    learnt = KNOWN.looked(look)
+    assert learnt.slots == 8
+    assert decide(look, guess, learnt)[0] == decide(look, POLICY, learnt)[0]
+    # And remembered when they have left.
+    rest = seen(book(100_000_000))
+    later = History.from_json(learnt.looked(replace(rest, now=NOW + 60)).to_json())
+    assert not decide(rest, guess, later)[0].probing
+    # What the user tells of those to be started goes before.
+    assert later.informed(replace(POLICY, slots=4)).slots == 4
+
+
 # What is learnt
 
 
@@ -253,6 +302,17 @@ def test_a_run_is_paid_from_the_first_job_after_a_rest() -> None:
     assert resting.resting
     assert resting.spent(POLICY) > history.spent(POLICY)
     assert looked(resting, NOW + 250, 0).spent(POLICY) == 0
+
+
+@pytest.mark.parametrize("gap", [100.0, 360.0, 5_000.0])
+def test_consumers_are_paid_for_however_long_nobody_looked(gap: float) -> None:
+    history = looked(looked(History(), NOW, 0), NOW + gap, 800)
+    assert history.consumer_seconds == pytest.approx(gap)
+
+
+def test_looks_as_far_apart_as_they_may_be_told_to_be_teach() -> None:
+    history = looked(looked(History(), NOW, 0), NOW + MOST_BETWEEN + 5, 24_400)
+    assert history.cost("pvonly", 0.0) == pytest.approx(0.1)
 
 
 def test_a_history_is_read_as_it_was_stored() -> None:

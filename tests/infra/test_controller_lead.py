@@ -1,8 +1,9 @@
 """One controller leads, by a lease and a token; what it sees of a grid."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+import anyio
 import pytest
 import redis.asyncio
 from anyio import to_thread
@@ -15,7 +16,8 @@ from engine.roster import Presence
 from infra.controller.history import History, Sample
 from infra.controller.lead import Lead
 from infra.controller.look import Lookout, kind_of
-from infra.controller.model import Decision
+from infra.controller.model import Decision, Policy
+from infra.controller.run import Controller
 from infra.pool.consumers import Count
 from producer.generate import generate
 from producer.submit import submit
@@ -187,6 +189,86 @@ async def test_a_damaged_job_is_nobodys_reason_to_stop(grid: Grid) -> None:
     await grid.redis.hset(keys.job("bad"), "spec", b"{}")
     seen = await Lookout(grid, Lane.BULK).look(Count())
     assert [d.job for d in seen.demands] == ["good"]
+
+
+async def test_a_job_whose_entries_are_lost_is_told_from_others(grid: Grid) -> None:
+    await filled(grid)
+    await submit(grid, job("night"))
+    [seen] = (await Lookout(grid, Lane.BULK).look(Count())).demands
+    assert seen.left
+    assert not seen.lost
+    for partition in range(grid.partitions):
+        await grid.redis.delete(keys.stream(partition, Lane.BULK))
+    [seen] = (await Lookout(grid, Lane.BULK).look(Count())).demands
+    assert seen.left
+    assert seen.lost
+    # Another lane is another matter.
+    await submit(grid, job("urgent", lane=Lane.HIGH))
+    both = (await Lookout(grid, Lane.BULK).look(Count())).demands
+    assert [(demand.job, demand.lost) for demand in both] == [("urgent", False), ("night", True)]
+
+
+@dataclass
+class SlowCrew:
+    """Consumers that take their time, as hundreds of Batch tasks do."""
+
+    seconds: float
+    asked: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    begun: anyio.Event = field(default_factory=anyio.Event)
+
+    async def count(self) -> Count:
+        return Count()
+
+    async def set(self, wanted: int) -> int:
+        self.asked.append(wanted)
+        self.begun.set()
+        await anyio.sleep(self.seconds)
+        self.done.append(wanted)
+        return wanted
+
+
+def once(grid: Grid, crew: SlowCrew) -> Controller:
+    lookout = Lookout(grid, Lane.BULK)
+    return Controller(candidate(grid, 0.6), lookout, crew, Policy(floor=2), 1.0)
+
+
+async def test_to_act_once_may_outlast_a_lease_and_nobody_else_leads_meanwhile(grid: Grid) -> None:
+    slow, other = SlowCrew(1.5), SlowCrew(0.0)
+    async with anyio.create_task_group() as group:
+
+        async def lead() -> None:
+            assert await once(grid, slow).run_once()
+
+        group.start_soon(lead)
+        await slow.begun.wait()
+        led = False
+        while not slow.done and not led:
+            # It may lead as soon as the other is done, and not before.
+            led = await once(grid, other).run_once()
+            assert not led or slow.done
+            await anyio.sleep(0.05)
+    assert slow.done == [2]
+
+
+async def test_to_act_once_ends_when_another_leads(grid: Grid) -> None:
+    slow, led, ended = SlowCrew(30.0), [], anyio.Event()
+    async with anyio.create_task_group() as group:
+
+        async def lead() -> None:
+            led.append(await once(grid, slow).run_once())
+            ended.set()
+
+        group.start_soon(lead)
+        await slow.begun.wait()
+        await lapsed(grid)
+        next_ = candidate(grid)
+        assert await next_.take()
+        with anyio.fail_after(5):
+            await ended.wait()
+    assert led == [False]
+    assert slow.asked == [2]
+    assert not slow.done
 
 
 async def test_realtime_calls_are_counted(grid: Grid) -> None:

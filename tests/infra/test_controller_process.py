@@ -255,3 +255,22 @@ def test_a_dry_run_starts_nobody_and_leads_not(scene: Scene) -> None:
     assert anyio.run(scene.crew.count).living == 0
     assert scene.control("--once").process.wait(20) == 0
     assert anyio.run(scene.crew.count).living == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--budget", "5"], ["--budget 5", "--price"]),
+        (["--hourly-budget", "5"], ["--hourly-budget 5", "--price"]),
+        (["--lane", "realtime", "--price", "1", "--budget", "5"], ["--budget 5", "--hourly"]),
+        (["--floor", "9", "--ceiling", "2"], ["--floor 9", "--ceiling 2"]),
+        (["--interval", "301"], ["--interval", "300"]),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(options: list[str], named: list[str]) -> None:
+    run = subprocess.run(  # no server is needed to say so
+        command(["--local", *options]), cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert all(each in run.stderr for each in named), run.stderr

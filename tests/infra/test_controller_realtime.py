@@ -16,8 +16,8 @@ NOW = 1_000_000.0
 POLICY = Policy(ceiling=50, slots=2, startup=100.0, floor=1)
 
 
-def traffic(rate: float, inside: int) -> History:
-    return History(traffic=[Traffic(NOW - 10 * n, rate, inside) for n in range(10)])
+def traffic(rate: float, busy: int) -> History:
+    return History(traffic=[Traffic(NOW - 10 * n, rate, busy, rate) for n in range(10)])
 
 
 def decided(
@@ -62,7 +62,9 @@ def test_nobody_calls_and_the_floor_stays() -> None:
 
 def test_the_peak_is_served() -> None:
     quiet = decided(traffic(20, 1))
-    peak = replace(traffic(20, 1), traffic=[*traffic(20, 1).traffic, Traffic(NOW, 2_000, 100)])
+    peak = replace(
+        traffic(20, 1), traffic=[*traffic(20, 1).traffic, Traffic(NOW, 2_000, 100, 2_000)]
+    )
     assert decided(peak).consumers > 10 * quiet.consumers
 
 
@@ -96,3 +98,58 @@ def test_a_rate_is_what_has_come_between_two_looks() -> None:
         history = history.looked(look)
     # The last look found a stream that had been lost.
     assert [each.rate for each in history.traffic] == [50.0, 50.0]
+
+
+def test_calls_that_nobody_serves_yet_say_nothing_of_what_a_call_takes() -> None:
+    """Ten calls a second of 5 ms: one slot does, however long the queue was before it served."""
+    history, consumers, asked = History(), 0, []
+    for seconds in range(0, 600, 15):
+        serving = consumers if seconds >= 240 else 0
+        waiting = 0 if serving else 10 * seconds
+        look = Observation(
+            NOW + seconds,
+            living=serving,
+            slots=2 * serving,
+            starting=consumers - serving,
+            calls=Calls(10 * seconds, waiting, oldest=float(seconds) if waiting else 0.0),
+        )
+        decision, history = decide_realtime(look, POLICY, history.looked(look))
+        consumers = decision.consumers
+        asked.append(consumers)
+    assert set(asked) == {1}
+
+
+def test_what_a_call_takes_is_what_busy_slots_get_done() -> None:
+    """Eight slots, all busy, end 80 calls a second, while 100 come and the queue grows."""
+    history = History()
+    for seconds in range(0, 70, 10):
+        calls = Calls(100 * seconds, 500 + 20 * seconds)
+        history = history.looked(Observation(NOW + seconds, living=4, slots=8, calls=calls))
+    need = slots_needed(100 * (1 + POLICY.margin), 0.1, POLICY.wait)
+    assert decided(history, living=4).consumers == -(-need // POLICY.slots)
+
+
+def test_more_for_calls_that_wait_does_not_pile_up_while_they_start() -> None:
+    look = Observation(NOW, (), 6, 12, starting=3, calls=Calls(1_000, 50, oldest=5.0))
+    assert decide_realtime(look, POLICY, traffic(20, 1))[0].consumers == 9
+
+
+@pytest.mark.parametrize(("serving", "most"), [(False, 60), (True, 600)])
+def test_consumers_that_never_serve_are_not_started_for_ever(serving: bool, most: int) -> None:
+    policy, history, started = replace(POLICY, floor=3, ceiling=5), History(), 0
+    for seconds in range(0, 6_000, 30):
+        living = int(serving and seconds % 60 > 0)
+        look = Observation(NOW + seconds, living=living, slots=2 * living, calls=Calls(0, 0))
+        decision, history = decide_realtime(look, policy, history.looked(look))
+        started += decision.consumers - living
+    assert most / 2 < started <= most
+
+
+def test_slots_that_are_only_assumed_are_told_by_those_that_serve() -> None:
+    guess = replace(POLICY, slots=1, assumed=True)
+    busy = traffic(2_000, 40)
+    assert decided(busy, policy=guess).consumers == guess.probe
+    look = Observation(NOW, living=1, slots=16, calls=Calls(0, 0))
+    known = replace(busy, last=History().last).looked(look)
+    told = decide_realtime(look, replace(POLICY, slots=16), known)[0]
+    assert decide_realtime(look, guess, known)[0].consumers == told.consumers > 2

@@ -55,6 +55,7 @@ def run(tools: FakeTools, *arguments: str, **more: Any) -> "subprocess.Completed
 
 
 def test_deploy(tools: FakeTools) -> None:
+    tools.path.parent.joinpath("azfinsim-terraform").mkdir(mode=0o755)
     ended = run(tools, "deploy", "--yes", "--json", "--profile", "production", "--name", "risk")
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout)
@@ -136,6 +137,7 @@ def answered(tools: FakeTools, answer: str, *arguments: str) -> int:
 def test_it_asks(tools: FakeTools, answer: str, code: int, applied: int) -> None:
     assert answered(tools, answer, "deploy") == code
     assert len(tools.called(" apply ")) == applied
+    assert not (tools.path.parent / "azfinsim-terraform" / "plan.tfplan").exists()
 
 
 def test_data_is_not_lost_by_yes(tools: FakeTools) -> None:
@@ -153,6 +155,28 @@ def test_no_second_place_for_what_is_deployed(tools: FakeTools) -> None:
     assert ended.returncode == 2
     assert "deploys location westeurope, and this would be northeurope" in ended.stderr
     assert len(tools.called(" apply ")) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "words"),
+    [("--location", "westeurop", "--location is"), ("--name", "my-grid", "--name is 'my-grid'")],
+)
+def test_a_typing_mistake_locks_no_folder(
+    tools: FakeTools, option: str, typed: str, words: str
+) -> None:
+    ended = run(tools, "deploy", "--yes", option, typed)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert run(tools, "deploy", "--yes").returncode == 0
+
+
+@pytest.mark.parametrize("state", ["", {"resources": []}, {"resources": [{"mode": "data"}]}])
+def test_where_nothing_is_there_all_may_be_chosen_anew(tools: FakeTools, state: object) -> None:
+    tools.answer("terraform", " plan ", code=1)
+    assert run(tools, "deploy", "--yes").returncode == 3
+    tools.answer("terraform", " plan ", "1 to add", code=2)
+    tools.answer("terraform", " state pull", state)
+    assert run(tools, "deploy", "--yes", "--location", "northeurope").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -256,7 +280,7 @@ def test_apply_fails_halfway(tools: FakeTools) -> None:
     assert run(tools, "deploy", "--yes").returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("tell", [os.kill, os.killpg])
 def test_an_interrupt_is_passed_on_and_waited_for(
     tools: FakeTools, number: int, tell: Callable[[int, int], None]

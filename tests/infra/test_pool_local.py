@@ -1,5 +1,6 @@
 """``azfinsim pool --local``: processes that outlive the command, and end when they are told to."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,11 +14,11 @@ import psutil
 import pytest
 
 from engine.address import Address
-from engine.errors import UsageError
+from engine.errors import ServerError, UsageError
 from engine.job import Job
 from infra.pool.consumers import Consumers, Count
 from infra.pool.local import LocalCrew, state_folder
-from infra.pool.local_process import LocalProcess
+from infra.pool.local_process import _SCRIPT, LocalProcess
 from infra.pool.plan import Order, PoolLane
 from producer.client_sync import connect_sync
 from producer.generate import generate
@@ -179,6 +180,31 @@ async def test_those_that_do_not_leave_are_killed(local: Local) -> None:
     os.kill(process.pid, signal.SIGSTOP)
     assert await crew.end(0.3, lambda _: None) == 1
     assert not process.living
+
+
+def test_one_notes_its_number_itself(local: Local) -> None:
+    """Whoever starts it may be killed before he could."""
+    folder = local.crew().folder
+    folder.mkdir(parents=True)
+    lock = folder / "consumer-00001.lock"
+    lock.touch()
+    script = ["/bin/sh", "-c", _SCRIPT, "sh", str(lock), str(folder / "log"), "sleep", "60"]
+    told = subprocess.run(script, stdout=subprocess.PIPE, check=True).stdout
+    try:
+        eventually(lambda: lock.read_bytes() == told, what="a number that is noted")
+    finally:
+        os.kill(int(told), signal.SIGKILL)
+
+
+async def test_one_without_a_number_is_told(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.pool.local.TO_DIE", 0.2)
+    crew = local.crew()
+    crew.folder.mkdir(parents=True)
+    with (crew.folder / "consumer-00001.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ServerError, match="consumer-00001 of crew bulk cannot be ended"):
+            await crew.end(0.1, lambda _: None)
+    assert await crew.end(0.1, lambda _: None) == 0
 
 
 async def test_one_command_at_a_time(local: Local) -> None:

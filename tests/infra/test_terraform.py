@@ -19,9 +19,10 @@ import pytest
 from engine import telemetry
 from engine.measures import FIGURES
 from infra.config import Deployment
-from infra.deploy import LOCATION, NAME
+from infra.deploy import LOCATION, NAME, NAMES
 from infra.deploy_azure import cores_of
 from infra.deploy_terraform import MODULE, PROFILES, Choices, Terraform
+from infra.pool.plan import PoolLane
 
 SOURCE = Path(__file__).parents[2]
 TOOL = SOURCE.parent / "shared" / "tools" / "terraform-offline" / "terraform-offline"
@@ -149,6 +150,10 @@ def test_defaults_are_the_programs() -> None:
         assert found[1] == value
 
 
+def test_names_are_held_to_the_same() -> None:
+    assert f'regex("^{NAMES}$", var.name)' in _text("variables.tf")
+
+
 def test_outputs_are_the_configuration() -> None:
     told = re.search(r'output "deployment" {.*?value = {\n(.*?)\n  }', _text("outputs.tf"), re.S)
     assert told is not None
@@ -158,7 +163,7 @@ def test_outputs_are_the_configuration() -> None:
 
 def test_metrics_are_those_that_are_sent() -> None:
     wanted = set(re.findall(r'= "(azfinsim\.[\w.]+)"', _text("monitor.tf")))
-    assert len(wanted) == 9
+    assert len(wanted) == 10
     sent = {measure.name for measure in (*telemetry.COUNTS, *telemetry.LEVELS)}
     sent |= {f"{times.name}.{figure}" for times in telemetry.TIMES for figure in FIGURES}
     assert wanted <= sent
@@ -175,6 +180,32 @@ def test_nothing_but_text_for_people_is_in_a_workbook() -> None:
     assert len(queries) == 15
     for query in queries:
         assert '"azfinsim.' not in query
+
+
+def _alert(name: str) -> str:
+    found = re.search(rf"    {name} = {{.*?<<-KQL\n(.*?)\n +KQL", _text("alerts.tf"), re.S)
+    assert found is not None
+    return found[1]
+
+
+def test_a_lane_that_is_empty_hides_no_other() -> None:
+    """Work that stands is looked for lane by lane; it is told of by who may be gone since."""
+    query = _alert("stalled")
+    backlog = query[query.index("local.metric.backlog") :]
+    assert backlog.index("by lane = tostring(customDimensions.lane)") < backlog.index("left > 0")
+    assert "minif" not in query
+    assert "timestamp > ago(15m)" in query.partition("local.metric.trades")[2]
+    assert re.search(r'stalled = {[^}]*?window += "PT1H"', _text("alerts.tf"))
+
+
+def test_the_bulk_pool_hides_no_dead_realtime_pool() -> None:
+    """Those of the realtime pool are known by their lanes; without any there is a row of zero."""
+    query = _alert("no_consumers")
+    assert telemetry.slots.labels == ("lanes",)
+    assert "local.metric.slots}" in query
+    assert f'tostring(customDimensions.lanes) == "{PoolLane.REALTIME.lanes}"' in query
+    assert PoolLane.BULK.lanes != PoolLane.REALTIME.lanes
+    assert "summarize heard = count()\n" in query
 
 
 def test_no_other_provider() -> None:

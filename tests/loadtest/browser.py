@@ -1,5 +1,6 @@
 """A real browser: what it shows of a page, asks the network for, and complains of."""
 
+import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ FLAGS = (
     "--disable-sync",
     "--force-prefers-reduced-motion",
 )
+
+OWN = ("blob", "chrome", "data")
+"""Schemes of what a page holds itself, and of the page with which the browser begins."""
 
 DRAWN = """
 return [...document.querySelectorAll('.chart')].every(c => c.querySelectorAll('.main-svg').length)
@@ -58,7 +62,7 @@ class Browser:
 
     def show(self, page: Path, *, width: int = 1400, dark: bool = False) -> None:
         """Open a page in a window of that width, and wait until its charts are drawn."""
-        # What was logged of pages before.
+        # What was logged before.
         self.complaints()
         self.requests()
         self.look(width=width, dark=dark)
@@ -81,7 +85,7 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """What a script gives back."""
-        return self.driver.execute_script(script)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script)
 
     def complaints(self) -> list[str]:
         """What was written to the console since the last look."""
@@ -96,7 +100,7 @@ class Browser:
             for event in events
             if event["method"] == "Network.requestWillBeSent"
         ]
-        return [url for url in asked if urlsplit(url).scheme not in ("data", "blob")]
+        return [url for url in asked if urlsplit(url).scheme not in OWN]
 
     def picture(self, path: Path) -> None:
         """The whole page, as long as it is."""
@@ -105,9 +109,16 @@ class Browser:
         shot = self._command(
             "Page.captureScreenshot", captureBeyondViewport=True, clip={**clip, "scale": 1}
         )
-        import base64
-
         path.write_bytes(base64.b64decode(shot["data"]))
+
+    def printed(self) -> bytes:
+        """The page as PDF."""
+        told = self._command("Page.printToPDF", printBackground=True)
+        return base64.b64decode(told["data"])
+
+    def save_to(self, folder: Path) -> None:
+        """Where what is downloaded goes."""
+        self._command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     def _command(self, name: str, **parameters: Any) -> Any:
         return self.driver.execute_cdp_cmd(name, parameters)

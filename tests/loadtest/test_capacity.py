@@ -61,9 +61,7 @@ def test_no_rate_above_the_highest_is_tried() -> None:
     assert searching.found == 1000
 
 
-IDLE = Evidence(
-    dropped=0, late=0.0, generator_cpu=0.1, slots_busy=0.2, redis_cpu=0.1, consumer_cpu=0.2
-)
+IDLE = Evidence(late=0.0, generator_cpu=0.1, slots_busy=0.2, redis_cpu=0.1, consumer_cpu=0.2)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,6 @@ IDLE = Evidence(
         (replace(IDLE, consumer_cpu=0.99), "consumers"),
         (replace(IDLE, generator_cpu=0.99), "generator"),
         (replace(IDLE, late=0.5), "generator"),
-        (replace(IDLE, dropped=1), "generator"),
         # Who sends late cannot say what else was used up.
         (replace(IDLE, late=0.5, slots_busy=0.97), "generator"),
         # Slots that price leave their consumer's core no time either.

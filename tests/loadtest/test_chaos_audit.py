@@ -103,6 +103,10 @@ GOOD_CALL = Called(3, "priced", 1, record(3, attempts=2))
         (replace(GOOD_CALL, answers=2), "answered more than once, 1: 3"),
         (replace(GOOD_CALL, record=record(3, pv=1.0)), "other prices than undisturbed, 1: 3"),
         (Called(3, "Dead", 1), "{'Dead': 1} that no fault excuses"),
+        (Called(3, "Dead", 1, due="Dead"), ""),
+        (Called(3, "TimedOut", 1, due="Dead"), ""),
+        (Called(3, "Rejected", 1, due="Dead"), "{'Rejected': 1} that no fault excuses"),
+        (replace(GOOD_CALL, due="Dead"), "{'priced': 1} that no fault excuses"),
         (Called(3, "TimedOut", 1, last=True), "{'TimedOut': 1} though all was healed"),
     ],
 )
@@ -110,3 +114,20 @@ def test_it_finds_what_is_wrong_with_realtime_calls(called: Called, finding: str
     findings = audit.audit_calls([GOOD_CALL, called], RIGHT)
     assert bool(findings) == bool(finding)
     assert finding in "\n".join(findings)
+
+
+def test_a_second_reply_is_found_where_no_call_can_have_been_sent_twice() -> None:
+    assert audit.audit_replies(["desk c1"], strict=True) == [
+        "realtime: with a second reply, 1: desk c1"
+    ]
+    assert audit.audit_replies(["desk c1"], strict=False) == []
+    assert audit.audit_replies([], strict=True) == []
+
+
+def test_memory_that_grows_is_found() -> None:
+    """G8: once it is warm, and not for a moment only."""
+    warm = [*range(50, 100, 5), *[100] * 40]
+    assert audit.audit_memory(warm) == []
+    assert audit.audit_memory([*warm, 130, 100]) == []
+    assert "has grown by 10.0%" in audit.audit_memory([*warm, *[110] * 20])[0]
+    assert "tells nothing" in audit.audit_memory(warm[:15])[0]

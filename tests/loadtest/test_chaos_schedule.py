@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.chaos.faults import KINDS
-from loadtest.chaos.plan import POISON, Plan, usual_kinds
+from loadtest.chaos.faults import KINDS, Needs
+from loadtest.chaos.plan import GROUNDS, POISON, Plan, usual_kinds
 from loadtest.chaos.schedule import EARLY, LONGEST, SHORTEST, draw
 
 KIND = st.sampled_from(sorted(KINDS))
@@ -52,17 +52,16 @@ def test_no_kinds_give_none(kinds: list[str]) -> None:
 
 
 def test_only_what_harms_nobody_else_is_usual_on_a_users_server() -> None:
-    usual = usual_kinds(own_server=False, networked=True, versions=False)
+    usual = usual_kinds({Needs.NOTHING, Needs.NETWORK}, versions=False)
     assert not {"restart", "forget", "tail", "promote", "full", "pause", "clients"} & set(usual)
     assert {"kill", "freeze", "cut", POISON} <= set(usual)
-    assert "cut" not in usual_kinds(own_server=False, networked=False, versions=False)
-    own = usual_kinds(own_server=True, networked=True, versions=True)
-    assert set(own) == {POISON, *KINDS}
+    assert "cut" not in usual_kinds({Needs.NOTHING}, versions=False)
+    assert set(usual_kinds(GROUNDS["single"], versions=True)) == {POISON, *KINDS}
 
 
 def test_the_command_of_a_plan_names_all_that_decides() -> None:
     plan = Plan(seed=7, seconds=30, trades=500, kinds=["kill", "cut"], realtime=True)
     assert plan.command() == (
         "python -m loadtest chaos --seed 7 --seconds 30 --trades 500 --every 1 --consumers 3 "
-        "--kinds kill,cut --realtime"
+        "--kinds kill,cut --realtime --partitions 1"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from consumer.simulated import SPREAD, drawn
 from engine.job import Job
-from loadtest.fleet.measure import measure
+from loadtest.fleet import measure as measuring
 from loadtest.fleet.processes import Fleet, fleet
 from loadtest.fleet.shape import Point, Shape
 from loadtest.processes import ProcessFailed
@@ -81,9 +81,15 @@ def test_serves_no_job_that_wants_a_price(redis_url: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("nodes", "partitions"), [(1, 2), (3, 4)])
-async def test_measures_a_point(nodes: int, partitions: int) -> None:
+async def test_measures_a_point(
+    nodes: int, partitions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of no account where no figure is used.
+    monkeypatch.setattr(measuring, "BOOK", 20_000)
+    monkeypatch.setattr(measuring, "WARM_UP", 0.5)
     shape = Shape(8, 5, 10, 5, partitions=partitions, nodes=nodes, processes=2)
-    point = await measure(shape, 2.0)
+    # Each process tells of itself once a second.
+    point = await measuring.measure(shape, 2.2)
     assert len(point.redis_cpu) == nodes
     assert min(point.redis_cpu) > 0
     assert 0 < point.trades < 1.2 * shape.ideal

@@ -199,7 +199,7 @@ def test_a_plan_holds_what_it_promises(trades: int, cores: int, price_ms: float)
     wish = Wish(trades, cores, price_ms, slots=64, chunk=50)
     made = plan(wish, MEASURED, Prices())
     assert made.busiest <= 1 - wish.spare
-    assert made.memory / made.shards <= wish.shard_bytes
+    assert made.memory * busiest_share(made.partitions, made.shards) <= wish.shard_bytes
     assert made.busiest <= made.cpu * (1 + 1e-9)
     assert made.chunk * made.entries >= wish.trades
     assert made.consumers * wish.slots >= wish.cores
@@ -228,6 +228,10 @@ def test_memory_makes_shards_too() -> None:
     made = plan(wish, MEASURED, Prices())
     assert made.bound_by == "memory"
     assert made.shards == -(-made.memory // 12e9)
+    # Three would do, were the hash to give each as much.
+    more = plan(replace(wish, trades=110_000_000), MEASURED, Prices())
+    assert more.memory * busiest_share(more.partitions, more.shards) <= wish.shard_bytes
+    assert (more.bound_by, more.shards) == ("memory", -(-more.memory // 12e9) + 1)
 
 
 def test_what_no_shards_bear_is_said() -> None:

@@ -1,11 +1,13 @@
 """Generators: what they count, what they measure, and what becomes of one that dies."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,15 +18,21 @@ from engine import keys
 from engine.call import Call, Moved, Reply
 from engine.calls import REPLIES_KEPT
 from engine.connection import Address
+from engine.entry import Unreadable
 from engine.errors import UsageError
 from engine.grid import open_grid
 from engine.job import Lane
+from loadtest.generator import sender
+from loadtest.generator.alarm import Alarm
 from loadtest.generator.calls import Prepared, prepared
+from loadtest.generator.exchanges import MOST_EXCHANGES, Exchanges
 from loadtest.generator.ledger import GRACE, Ledger, Made
 from loadtest.generator.meeting import Meeting, latest
 from loadtest.generator.process import generate_load
+from loadtest.generator.sender import MOST_AT_ONCE, Course, Sender
 from loadtest.generator.tally import News, Tally, total
 from loadtest.run.round import Round
+from loadtest.scenario import RealtimePart
 from loadtest.scenario_wire import to_wire
 from producer.client import connect
 from tests.loadtest.rounds import answering, measured, scenario
@@ -128,13 +136,31 @@ def test_a_call_that_was_never_queued_is_not_lost() -> None:
     assert (tally.errors, tally.lost, tally.sent) == ({"TimedOut": 1}, 0, 0)
 
 
-def test_a_call_that_cannot_be_sent_in_time_is_dropped_but_not_if_it_was_tried() -> None:
+def test_a_call_that_cannot_be_sent_in_time_is_an_error_but_not_if_it_was_tried() -> None:
     book = ledger()
-    dropped, tried = Made("0-1", 1.0, TERMS), Made("0-2", 1.0, TERMS)
+    unsent, tried = Made("0-1", 1.0, TERMS), Made("0-2", 1.0, TERMS)
     assert book.may_send(tried, 1.0)
-    for call in (dropped, tried):
+    for call in (unsent, tried):
         assert not book.may_send(call, 1.0 + DEADLINE)
-    assert summed(book).dropped == 1
+    tally = summed(book)
+    assert (tally.dropped, tally.errors) == (1, {"Unsent": 1})
+    assert tally.latency.percentile(100) == pytest.approx(DEADLINE, rel=0.001)
+
+
+async def test_what_still_waits_behind_full_exchanges_at_the_end_is_an_error(
+    redis_url: str,
+) -> None:
+    book = ledger()
+    async with open_grid(Address.parse(redis_url)) as grid:
+        post = Exchanges(grid, Course(time.perf_counter() - 60, book))
+        calls = [Made(f"0-{n}", 1.0, TERMS) for n in range((MOST_EXCHANGES + 1) * MOST_AT_ONCE)]
+        for at in range(0, len(calls), MOST_AT_ONCE):
+            post.send(calls[at : at + MOST_AT_ONCE])
+        # Not one exchange has had the time to begin.
+        post.course.ended = True
+        await post.leave()
+    assert post.unsent() == 0
+    assert summed(book).errors["Unsent"] == len(calls)
 
 
 def test_no_more_calls_are_open_than_answers_are_kept() -> None:
@@ -216,19 +242,24 @@ async def test_two_clients_measure_the_same_latency(redis_url: str, tmp_path: Pa
 
 async def test_a_stall_is_seen_by_all_who_would_have_called(redis_url: str, tmp_path: Path) -> None:
     """A closed loop would have one slow call; here a third of them waits through the stall."""
-    stall = 1.0
-    began: list[float] = []
+    stall, rate, warm_up = 1.0, 100, 0.5
+    taken = 0
+    over: list[float] = []
+
+    def answer(call: Call) -> Reply | None:
+        nonlocal taken
+        taken += 1
+        return priced(call)
 
     def delay(now: float) -> float:
-        began.append(now)
-        into = now - began[0]
-        return max(0.0, 2.5 + stall - into) if into >= 2.5 else 0.0
+        # It begins half a second into the measurement, however long that took to begin.
+        if taken >= rate * (warm_up + 0.5) and not over:
+            over.append(now + stall)
+        return max(0.0, over[0] - now) if over else 0.0
 
-    async with answering(redis_url, delay) as grid:
-        started = time.monotonic()
-        wanted = scenario(realtime__rate=100, seconds=3, warm_up=1)
+    async with answering(redis_url, delay, answer) as grid:
+        wanted = scenario(realtime__rate=rate, seconds=2.5, warm_up=warm_up)
         made_ = await measured(redis_url, tmp_path, wanted)
-        assert time.monotonic() - started < 30
         assert await grid.redis.xlen(keys.stream(0, Lane.REALTIME)) == 0
     realtime = made_.realtime()
     assert realtime is not None
@@ -236,7 +267,7 @@ async def test_a_stall_is_seen_by_all_who_would_have_called(redis_url: str, tmp_
     assert realtime.latency.max > 0.7 * stall
     assert realtime.latency.p90 is not None
     assert realtime.latency.p90 > 0.3 * stall
-    assert realtime.priced == realtime.planned == 300
+    assert realtime.priced == realtime.planned == 250
 
 
 async def test_two_generators_share_the_calls(redis_url: str, tmp_path: Path) -> None:
@@ -299,6 +330,27 @@ async def test_a_generator_that_dies_is_told_and_what_it_told_counts(
     assert 100 <= realtime.priced < 190
     assert any(killed[0] in warning for warning in verdict.warnings)
     assert "ended with code -9" in " ".join(verdict.warnings)
+    # Nothing was asked for, but half of the calls were not made: nobody knows what came of them.
+    assert realtime.planned == 200
+    assert not verdict.met
+    assert "calls were made" in (verdict.ended_early or "")
+
+
+async def test_a_generator_that_dies_before_its_first_call_is_no_test_passed(
+    redis_url: str, tmp_path: Path
+) -> None:
+    def kill(round_: Round) -> None:
+        for name in round_.collector.generators if round_.now() < 0 else ():
+            with suppress(ProcessLookupError):
+                os.kill(int(name.rpartition("-")[2]), signal.SIGKILL)
+
+    async with answering(redis_url):
+        wanted = scenario(realtime__rate=10, seconds=1, warm_up=0)
+        made_ = await measured(redis_url, tmp_path, wanted, on_look=kill)
+    realtime, verdict = made_.realtime(), made_.verdict()
+    assert realtime is not None
+    assert (realtime.planned, realtime.priced, verdict.met) == (10, 0, False)
+    assert "only 0 of 10 calls were made" in (verdict.ended_early or "")
 
 
 async def test_errors_are_counted_by_their_names(redis_url: str, tmp_path: Path) -> None:
@@ -319,26 +371,34 @@ async def test_errors_are_counted_by_their_names(redis_url: str, tmp_path: Path)
     assert not made_.verdict().met
 
 
-async def test_calls_that_nobody_takes_time_out_and_are_taken_back(
-    redis_url: str, tmp_path: Path
+class Sleeping(Alarm):
+    """Needs no signal, which the tests' own timeout uses."""
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def test_calls_that_nobody_answers_are_lost_and_those_that_nobody_takes_are_taken_back(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken: list[Call] = []
-
-    def answer(call: Call) -> Reply | None:
-        taken.append(call)
-        # The first price, of the beginning; then silence.
-        return priced(call) if len(taken) == 1 else None
-
-    async with answering(redis_url, answer=answer):
-        wanted = scenario(realtime__rate=20, seconds=1, realtime__deadline=0.5, warm_up=0)
-        made_ = await measured(redis_url, tmp_path, wanted)
-    realtime = made_.realtime()
-    assert realtime is not None
-    assert realtime.errors == {"TimedOut": 20}
-    # Somebody has taken them and will say nothing more.
-    assert made_.lost == 20
-    assert realtime.latency.p50 is not None
-    assert realtime.latency.p50 >= 0.5
+    monkeypatch.setattr(sender, "LAST_ANSWERS", 0.3)
+    async with open_grid(Address.parse(redis_url)) as grid:
+        await grid.calls.ensure_groups([Lane.REALTIME])
+        course = Course(time.perf_counter() + 0.05, Ledger(0.5, interval=0.5))
+        asked = prepared(RealtimePart(mix={"european": 1}), 0)
+        planned = iter([0.01 * number for number in range(20)])
+        post = Exchanges(grid, course)
+        sending = asyncio.create_task(Sender(course, post).run(planned, asked, Sleeping()))
+        # Somebody takes some of them and says nothing more.
+        silent: list[Call | Unreadable] = []
+        while len(silent) < 5:
+            silent += await grid.calls.take("silent", 0, [Lane.REALTIME], 5 - len(silent), 100)
+        await sending
+        left = await grid.redis.xlen(keys.stream(0, Lane.REALTIME))
+    tally = total(each for _, each in course.ledger.taken(10**6))
+    assert (tally.planned, tally.sent, tally.errors) == (20, 20, {"TimedOut": 20})
+    assert (tally.lost, left) == (5, 5)
+    assert tally.latency.percentile(50) >= 0.5
 
 
 async def test_who_joins_what_is_not_there_is_told_so(redis_url: str) -> None:

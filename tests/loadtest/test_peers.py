@@ -82,7 +82,7 @@ def test_a_kernel_is_compiled_once() -> None:
 
 def test_the_command_tells_of_every_trade() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "loadtest", "accuracy", "--trades", "30", "--json"],
+        [sys.executable, "-m", "loadtest", "accuracy", "--trades", "20", "--json"],
         capture_output=True,
         timeout=100,
         check=True,

@@ -14,7 +14,9 @@ import pytest
 import redis
 
 from engine.connection import Address
+from engine.edge import run_command
 from loadtest.capacity import PRECISION
+from loadtest.commands import loadtest
 from loadtest.latency import Latency
 from loadtest.record import Record
 from loadtest.run.search import Hunt
@@ -147,7 +149,7 @@ def test_a_missed_objective_and_a_fault_are_told(start: Callable[..., Running]) 
     run = start(
         "smoke",
         *QUICK,
-        *("--seconds", "4", "--consumers", "2", "--set", "faults.every=2"),
+        *("--seconds", "3", "--consumers", "2", "--set", "faults.every=1.5"),
         *("--set", "faults.kinds=['kill']", "--set", "objectives=['realtime.p50 < 1us']"),
     )
     assert run.ends() == 1, run.said
@@ -166,12 +168,14 @@ def test_a_missed_objective_and_a_fault_are_told(start: Callable[..., Running]) 
 def test_who_interrupts_a_test_has_its_record_and_nothing_else(
     start: Callable[..., Running], number: signal.Signals
 ) -> None:
-    run = start("realtime", *QUICK)
+    run = start("realtime", *QUICK, "--json")
     run.sending()
     with nothing_left(run):
         run.process.send_signal(number)
         assert run.ends() == 130, run.said
     record = run.record()
+    assert run.process.stdout is not None
+    assert orjson.loads(run.process.stdout.read())["verdict"]["ended_early"] == "interrupted"
     assert record.verdict.ended_early == "interrupted"
     assert not record.verdict.met
     assert record.seconds < 30
@@ -192,29 +196,49 @@ def test_a_server_that_dies_leaves_a_record(start: Callable[..., Running]) -> No
     assert "Traceback" not in run.said
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ("", 2, "which scenario?"),
+        ("nothing", 2, "nothing cannot be read"),
+        ("smoke --rate 0", 2, "realtime.rate is 0.0: must be a number above 0"),
+        ("smoke --consumers 0", 2, "say with --redis-url"),
+        ("smoke --set realtime.mix={nil=1}", 2, "algorithm 'nil' is not known"),
+        ("smoke --set driver=celery", 2, "driver is 'celery': must be one of azfinsim, client"),
+        ("smoke --set driver=echo", 2, "driver is echo, which prices no jobs"),
+        ("smoke --set driver=taskiq --redis-url HERE", 2, "want a server of their own"),
+        ("smoke --fleet 5", 2, "cannot price by pvonly: add --set bulk.algorithm=synthetic"),
+        ("realtime --fleet 5", 2, "of which the scenario has none"),
+        ("fleet --redis-url HERE", 2, "have a server of their own"),
+        ("fleet --find-capacity", 2, "a fleet takes jobs"),
+        ("bulk --find-capacity", 2, "--find-capacity searches for a rate"),
+        ("smoke --consumers 0 --redis-url redis://127.0.0.1:1", 3, "no Redis server answers"),
+        ("smoke --consumers 0 --redis-url HERE", 3, "no consumer serves the"),
+        ("failure --redis-url HERE", 2, "clients would strike everybody"),
+    ],
+)
 def test_what_cannot_be_run_is_told_in_one_line(
-    start: Callable[..., Running], redis_url: str
+    arguments: str,
+    code: int,
+    told: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    nowhere = "redis://127.0.0.1:1"
-    for arguments, code, told in [
-        ((), 2, "which scenario?"),
-        (("nothing",), 2, "nothing cannot be read"),
-        (("smoke", "--rate", "0"), 2, "realtime.rate is 0.0: must be a number above 0"),
-        (("smoke", "--consumers", "0"), 2, "say with --redis-url"),
-        (("smoke", "--set", "realtime.mix={nil=1}"), 2, "algorithm 'nil' is not known"),
-        (("bulk", "--find-capacity"), 2, "--find-capacity searches for a rate"),
-        (("smoke", "--consumers", "0", "--redis-url", nowhere), 3, "no Redis server answers"),
-        (("smoke", "--consumers", "0", "--redis-url", redis_url), 3, "no consumer serves the"),
-        (
-            ("failure", "--redis-url", redis_url),
-            2,
-            "clients would strike everybody",
-        ),
-    ]:
-        run = start(*arguments)
-        assert run.ends() == code, run.said
-        assert told in run.said
-        assert "Traceback" not in run.said
+    monkeypatch.setenv("AZFINSIM_REDIS_URL", "")
+    words = [redis_url if word == "HERE" else word for word in arguments.split()]
+    monkeypatch.setattr(sys, "argv", ["loadtest", "run", *words, "--out", str(tmp_path)])
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            run_command(loadtest, "loadtest")
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    said = capfd.readouterr().err
+    assert ended.value.code == code, said
+    assert told in said
+    assert "Traceback" not in said
 
 
 async def test_the_capacity_of_a_slow_pricer_is_found(redis_url: str, tmp_path: Path) -> None:

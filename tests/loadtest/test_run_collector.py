@@ -90,7 +90,7 @@ def test_a_generator_that_could_not_keep_up_is_told() -> None:
     verdict = judge([], realtime_of(late, 100, 1.0, 1), None, 0)
     assert len(verdict.warnings) == 2
     assert "5 of 100 calls" in verdict.warnings[0]
-    assert "2 of 100 calls were not sent" in verdict.warnings[1]
+    assert "2 of 100 calls could not be sent" in verdict.warnings[1]
     assert verdict.met
     assert not judge([], None, None, 0, ended_early="interrupted").met
 

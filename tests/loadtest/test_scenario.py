@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
+from loadtest.drivers import DRIVERS
 from loadtest.objective import MEASURES
 from loadtest.scenario import PARTS, Scenario, as_mapping, rules
 from loadtest.scenario_read import at_rate, load, ready
@@ -171,6 +172,19 @@ def test_the_documentation_has_every_key_and_no_other(part: str) -> None:
     )
 
 
+def test_the_documentation_has_every_driver_and_ready_scenario() -> None:
+    assert documented("## Drivers") == set(DRIVERS)
+    assert documented("# Load tests") == set(ready())
+
+
+def test_a_number_stands_for_a_fleet_of_so_many() -> None:
+    assert load("fleet", ["fleet=7"]).fleet == load("fleet", ["fleet.consumers=7"]).fleet
+    with pytest.raises(UsageError, match=r"fleet\.consumers is 0: must be a whole number of at"):
+        load("fleet", ["fleet=0"])
+    with pytest.raises(UsageError, match="fleet is 'x': must be a table of keys"):
+        load("fleet", ["fleet=x"])
+
+
 def test_the_documentation_has_every_measure_and_no_other() -> None:
     assert documented("## Objectives") == {name for name in MEASURES if name.count(".") < 2}
 
@@ -179,3 +193,9 @@ def test_every_key_says_what_it_is_for() -> None:
     for part in PARTS.values():
         assert dataclasses.is_dataclass(part)
         assert all(rule.what and rule.told for rule in rules(part).values())
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "a\nb", "x" * 51])
+def test_a_name_is_one_for_a_file(name: str) -> None:
+    with pytest.raises(UsageError, match="must be the beginning of a file's name"):
+        load("smoke", given={"name": name})

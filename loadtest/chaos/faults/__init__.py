@@ -21,7 +21,9 @@ class Needs(Enum):
     RIGHTS = auto()
     """To administer a server, and nobody else there who would mind."""
     SERVER = auto()
-    """A server of the run's own, to be killed."""
+    """Servers of the run's own, to be killed."""
+    DATA = auto()
+    """A server of the run's own that holds all, to lose it."""
     VERSION = auto()
     """The code of another version."""
 
@@ -42,7 +44,7 @@ class Kind:
     @property
     def exclusive(self) -> bool:
         """Whether no other of its like may strike before it is healed."""
-        return self.needs in (Needs.RIGHTS, Needs.SERVER)
+        return self.needs in (Needs.RIGHTS, Needs.SERVER, Needs.DATA)
 
 
 KINDS: Mapping[str, Kind] = {
@@ -59,10 +61,10 @@ KINDS: Mapping[str, Kind] = {
     "clients": Kind(server.KillClients, Needs.RIGHTS, "CLIENT KILL of all connections"),
     "pause": Kind(server.Pause, Needs.RIGHTS, "CLIENT PAUSE"),
     "full": Kind(server.Full, Needs.RIGHTS, "a server out of memory"),
-    "restart": Kind(server.Restart, Needs.SERVER, "SIGKILL of the server, which has its AOF"),
+    "restart": Kind(server.Restart, Needs.SERVER, "SIGKILL of a server, which has its AOF"),
     "promote": Kind(
-        server.Promote, Needs.SERVER, "SIGKILL of the server, its replica promoted", loses=True
+        server.Promote, Needs.DATA, "SIGKILL of the server, its replica promoted", loses=True
     ),
-    "tail": Kind(server.LoseTail, Needs.SERVER, "a server that loses its last writes", loses=True),
-    "forget": Kind(server.Forget, Needs.SERVER, "SHUTDOWN NOSAVE: all data lost", loses=True),
+    "tail": Kind(server.LoseTail, Needs.DATA, "a server that loses its last writes", loses=True),
+    "forget": Kind(server.Forget, Needs.DATA, "SHUTDOWN NOSAVE: all data lost", loses=True),
 }

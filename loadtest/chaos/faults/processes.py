@@ -26,19 +26,12 @@ EXTRA = 2_000
 
 async def held(ground: Ground, name: str) -> int:
     """How many entries of the bulk lane are pending in the name of a consumer."""
-    with suppress(ResponseError):  # There is no group yet, after all was lost.
-        return len(
-            await patiently(
-                ground.grid.redis.xpending_range,
-                keys.stream(0, Lane.BULK),
-                keys.GROUP,
-                "-",
-                "+",
-                1000,
-                name,
-            )
-        )
-    return 0
+    count, pending = 0, ground.grid.redis.xpending_range
+    for partition in range(ground.grid.partitions):
+        stream = keys.stream(partition, Lane.BULK)
+        with suppress(ResponseError):  # There is no group yet, after all was lost.
+            count += len(await patiently(pending, stream, keys.GROUP, "-", "+", 1000, name))
+    return count
 
 
 class Kill(Striking):
@@ -133,7 +126,7 @@ class Version(Striking):
     _seat: Seat | None = None
 
     async def strike(self) -> str:
-        seats = self.ground.seats.seats
+        seats = [seat for seat in self.ground.seats.seats if seat.number != self.ground.spared]
         self._seat = seats[self.target % len(seats)]
         self._seat.python_path = self.ground.other_version
         await self._change()

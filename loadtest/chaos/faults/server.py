@@ -46,11 +46,11 @@ class Full(_OfServer):
 
 
 class Restart(_OfServer):
-    """The server is killed, and comes back with its append-only file."""
+    """A server is killed, and comes back with its append-only file."""
 
     async def strike(self) -> str:
-        await self.ground.own.restart()
-        return "killed the server and started it again"
+        await self.ground.own.restart(self.target)
+        return "killed a server and started it again"
 
 
 class Promote(_OfServer):
@@ -58,11 +58,11 @@ class Promote(_OfServer):
 
     async def strike(self) -> str:
         async with self.ground.work.losing():
-            await self.ground.own.promote()
+            await self.ground.primary.promote()
         return "killed the server and promoted its replica"
 
     async def heal(self) -> None:
-        await self.ground.own.add_replica()
+        await self.ground.primary.add_replica()
 
 
 class LoseTail(_OfServer):
@@ -70,7 +70,7 @@ class LoseTail(_OfServer):
 
     async def strike(self) -> str:
         async with self.ground.work.losing():
-            lost = await self.ground.own.lose_tail()
+            lost = await self.ground.primary.lose_tail()
         return f"the server has lost its last {lost} bytes"
 
 
@@ -79,5 +79,5 @@ class Forget(_OfServer):
 
     async def strike(self) -> str:
         async with self.ground.work.losing():
-            await self.ground.own.forget()
+            await self.ground.primary.forget()
         return "the server has lost all data"
