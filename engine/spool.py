@@ -35,10 +35,13 @@ class Spool:
     def create(cls, path: Path, blob: str) -> Self:
         """A new one for the start of a blob."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w+b", buffering=0)
+        # Elsewhere first: who looks for what others have left must not find it without its lock.
+        beside = path.with_suffix(".moving")
+        file = beside.open("w+b", buffering=0)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         made = cls(path, blob, 0, file)
         made._write_head()
+        beside.replace(path)
         return made
 
     @classmethod
@@ -59,8 +62,9 @@ class Spool:
             told = orjson.loads(file.read(_HEAD))
             size = os.fstat(file.fileno()).st_size - _HEAD
             found = cls(path, str(told["blob"]), int(told["at"]), file, 0, size)
-            if not path.exists():
-                raise FileNotFoundError
+            if path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+                file.close()
+                return None  # Its process has put another in its place.
         except BlockingIOError:
             file.close()
             return None  # Its process lives.
