@@ -184,8 +184,9 @@ def test_stand_bys_take_over_from_leaders_that_are_killed(scene: Scene) -> None:
         leader.end(signal.SIGKILL)
         assert standby.shows("leading", within=4 * LEASE)["token"] > token
         standby.shows("decided")
-        # Who leads now knows what there is, and starts nobody a second time.
-        assert scene.living == consumers
+        # Who leads now knows what there is, and starts nobody a second time; as the job nears its
+        # end, one may have been let go.
+        assert scene.begun == consumers
         leader, standby = standby, scene.control()
         standby.shows("standing by")
     assert scene.at.done(job, 60).well
