@@ -27,6 +27,11 @@ SLOTS = 2
 DEADLINE = 30.0
 """Seconds: late is late, and shows in the percentiles rather than as an error."""
 
+WARM_UP = 3.0
+
+INTERVAL = 0.2
+"""Seconds between looks, by which the rate of bulk is told."""
+
 BULK = {"algorithm": "pvonly", "chunk": 75, "trades": 20_000}
 """Chunks that take a slot some 300 ms."""
 
@@ -71,6 +76,8 @@ class CallsRun:
         given = {
             "driver": driver,
             "seconds": self.seconds,
+            "warm_up": min(WARM_UP, self.seconds),
+            "interval": INTERVAL,
             "objectives": [],
             "realtime.rate": RATE,
             "realtime.mix": {"pvonly": 1},

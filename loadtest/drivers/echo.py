@@ -33,7 +33,10 @@ async def serve(address: Address, slots: int) -> None:
     name = f"echo-{secrets.token_hex(4)}"
     async with open_grid(address) as grid, anyio.create_task_group() as tasks:
         await grid.calls.ensure_groups([Lane.REALTIME])
-        tasks.start_soon(_announce, grid, Presence(name, [Lane.REALTIME], slots, os.getpid()))
+        presence = Presence(name, [Lane.REALTIME], slots, os.getpid())
+        # At once: who reads that it serves looks for it on the roster.
+        await grid.roster.announce(presence)
+        tasks.start_soon(_announce, grid, presence)
         for partition in range(grid.partitions):
             tasks.start_soon(_answer, grid, partition, name)
         structlog.get_logger().info("serving", consumer=name)
@@ -45,8 +48,8 @@ async def serve(address: Address, slots: int) -> None:
 
 async def _announce(grid: Grid, presence: Presence) -> None:
     while True:
-        await grid.roster.announce(presence)
         await anyio.sleep(TIME_TO_LIVE / 3)
+        await grid.roster.announce(presence)
 
 
 async def _answer(grid: Grid, partition: int, name: str) -> None:

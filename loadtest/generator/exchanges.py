@@ -24,6 +24,9 @@ from loadtest.generator.sender import MOST_AT_ONCE, Course, end
 MOST_READ = 50
 """Replies read in one: half a millisecond, for which nothing can be sent."""
 
+MOST_READ_BEHIND = 200
+"""Where more wait than that, lest they wait for longer and longer."""
+
 MOST_EXCHANGES = 8
 """In which calls are being sent at a time."""
 
@@ -140,17 +143,18 @@ class Exchanges:
 
     async def _read(self, partition: int) -> None:
         """Read answers until told to end."""
-        after, failures = "0", 0
+        after, failures, count = "0", 0, MOST_READ
         while not self.course.ended:
             try:
                 after, news = await self.grid.calls.news(
-                    partition, self.client, after, WAIT_MS, MOST_READ
+                    partition, self.client, after, WAIT_MS, count
                 )
             except (RedisError, RedisClusterException):
                 await asyncio.sleep(delay(failures))
                 failures += 1
                 continue
             failures, now = 0, self.course.now()
+            count = MOST_READ_BEHIND if len(news) >= MOST_READ else MOST_READ
             for each in news:
                 if isinstance(each, Reply):
                     self.course.ledger.answer(each, now)

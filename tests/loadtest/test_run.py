@@ -250,6 +250,7 @@ async def test_the_capacity_of_a_slow_pricer_is_found(redis_url: str, tmp_path: 
             "realtime.mix={'loadtest.chaos.pricers:pricer'=1}",
             f"realtime.options={{pause={seconds}}}",
             "realtime.paths=100",
+            "realtime.deadline=1",
             "realtime.arrivals=constant",
             "objectives=['realtime.p99 < 150ms', 'realtime.errors = 0']",
         ],

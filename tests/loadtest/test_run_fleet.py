@@ -38,7 +38,8 @@ async def test_a_fleet_takes_the_jobs_and_tells_how_it_fared(tmp_path: Path) -> 
     # Slots that sleep cannot do more than they could, nor much less where nothing else is done.
     assert 0.3 < told.fleet["slots_busy"] < 1.2
     assert 0 < told.fleet["settle"]["p50"] <= told.fleet["settle"]["p99"]
-    assert len(told.fleet["processes_cpu"]) == 2
+    # Of those that have told of themselves twice meanwhile.
+    assert len(told.fleet["processes_cpu"]) <= 2
     assert told.realtime.priced == told.realtime.planned > 0
     assert told.bulk.priced + told.bulk.cancelled == told.bulk.submitted
     # One that is real beside those that are not.
