@@ -99,6 +99,13 @@ def audit_takeovers(entries: int) -> list[str]:
     return _if(entries, f"{entries} entries were taken over though nobody had died")
 
 
+def audit_attempts(seen: JobSeen, fewest: int) -> list[str]:
+    """Entries that the dead had are counted as begun before (G5)."""
+    again = sum(r.get("attempts", 0) > 1 for r in seen.records)
+    finding = f"{_name(seen)}: {fewest} trades were left by the dead, {again} say so by attempts"
+    return _if(again < fewest, finding)
+
+
 def audit_job(seen: JobSeen, right: Mapping[int, bytes]) -> list[str]:
     """A disturbed job; ``right`` are the prices of an undisturbed one, by trade."""
     differing = [

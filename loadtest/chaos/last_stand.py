@@ -5,11 +5,15 @@ One of them is only frozen, and wakes when all that it had is done.
 
 import signal
 
+import anyio
+
+from loadtest.chaos.audit import audit_attempts
 from loadtest.chaos.faults.processes import held
 from loadtest.chaos.ground import Ground
 from loadtest.chaos.hoard import Hoarder
 from loadtest.chaos.patience import RunFailed, until
 from loadtest.chaos.plan import LONG, Plan
+from loadtest.chaos.readout import read_job
 from loadtest.chaos.waiting import see_out
 from loadtest.chaos.work import Order, chaotic
 
@@ -22,6 +26,9 @@ SLOW = 12
 
 QUEUED = 60.0
 """Seconds in which a job should be queued when nothing disturbs that."""
+
+ARRIVING = 0.2
+"""Seconds in which what a consumer had sent before it was frozen arrives; a fraction of a lease."""
 
 TAKEN = 30.0
 """Seconds in which every consumer should have one of them."""
@@ -45,7 +52,11 @@ async def last_stand(ground: Ground, plan: Plan) -> list[str]:
     await seats.serving()
     await until(lambda: _all_hold(ground), TAKEN)
     zombie, *others = seats.living
-    zombie.send(signal.SIGSTOP)
+    # All of them, so that what they hold can be counted.
+    for consumer in seats.living:
+        consumer.send(signal.SIGSTOP)
+    await anyio.sleep(ARRIVING)
+    left = sum([await held(ground, consumer.name) for consumer in others if consumer.name])
     for consumer in others:
         consumer.send(signal.SIGKILL)
     seats.filling = True
@@ -53,7 +64,8 @@ async def last_stand(ground: Ground, plan: Plan) -> list[str]:
     # What it settles now, others have settled: it must have no effect (G2).
     zombie.send(signal.SIGCONT)
     await hoarder.hand_back()
-    return findings + await see_out(work, [hoarded, slow])
+    findings += await see_out(work, [hoarded, slow])
+    return findings + audit_attempts(await read_job(ground.grid, slow), left)
 
 
 async def _queue(ground: Ground, order: Order) -> None:

@@ -23,7 +23,7 @@ PAGE = 1000
 async def read_job(grid: Grid, order: Order) -> JobSeen:
     """A job with all its records."""
     given = await grid.jobs.manifest(order.job)
-    pages = results(grid, order.job, given, cancelled=False)
+    pages = results(grid, order.job, given, cancelled=order.cancelled)
     # As it is stored: with its times.
     job = await grid.jobs.get(order.job.name) or order.job
     return JobSeen(

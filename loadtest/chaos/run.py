@@ -200,7 +200,7 @@ class _Run:
         report = main.progress.report()
         figures = {
             "trades": float(sum(len(job.records) for job in jobs)),
-            "again": float(sum(r["attempts"] > 1 for job in jobs for r in job.records)),
+            "again": float(sum(r.get("attempts", 0) > 1 for job in jobs for r in job.records)),
             "main_seconds": float(str(report["seconds"])),
             "main_trades_per_second": float(str(report["trades_per_second"])),
             "consumers_started": float(len(self.ground.seats.everyone)),

@@ -46,6 +46,8 @@ class Order:
     """Whether all of it was queued, as far as we have been told."""
     lost: anyio.Event = field(default_factory=anyio.Event)
     """That the server has lost data since."""
+    cancelled: bool = False
+    """Whether somebody has cancelled it."""
     tries: int = 0
 
     @property
@@ -89,6 +91,8 @@ class Work:
         async with self._submitting:
             yield
             self.losses += 1
+            # What is left of those nobody asks for any more.
+            self.orders[:] = [order for order in self.orders if not order.cancelled]
             await patiently(self.fill)
             for order in self.orders:
                 order.settled = False

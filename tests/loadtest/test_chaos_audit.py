@@ -76,6 +76,13 @@ def test_an_undisturbed_job_is_priced_at_the_first_attempt() -> None:
     assert audit.audit_takeovers(2) == ["2 entries were taken over though nobody had died"]
 
 
+def test_what_the_dead_had_says_so() -> None:
+    """G5."""
+    again = replace(GOOD, records=[record(0, attempts=2), *RECORDS[1:]])
+    assert audit.audit_attempts(again, 1) == []
+    assert "2 trades were left by the dead, 1 say so" in audit.audit_attempts(again, 2)[0]
+
+
 def test_it_finds_what_is_left_in_streams() -> None:
     empty = StreamSeen("az:{0}:lane:bulk", 0, 0)
     assert audit.audit_streams([empty]) == []

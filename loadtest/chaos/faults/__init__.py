@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from loadtest.chaos.faults import network, processes, server, slow
+from loadtest.chaos.faults import jobs, network, processes, server, slow
 from loadtest.chaos.faults.fault import Fault
 from loadtest.chaos.ground import Ground
 
@@ -52,7 +52,8 @@ KINDS: Mapping[str, Kind] = {
     "freeze": Kind(processes.Freeze, Needs.NOTHING, "SIGSTOP past the lease, then SIGCONT"),
     "term": Kind(processes.Term, Needs.NOTHING, "SIGTERM of a consumer"),
     "clock": Kind(processes.Clock, Needs.NOTHING, "a consumer's clock jumps by hours"),
-    "submitter": Kind(processes.Submitter, Needs.NOTHING, "SIGKILL of whoever submits a job"),
+    "submitter": Kind(jobs.Submitter, Needs.NOTHING, "SIGKILL of whoever submits a job"),
+    "cancel": Kind(jobs.Cancel, Needs.NOTHING, "a job is cancelled while it is priced"),
     "slow": Kind(slow.Slow, Needs.NOTHING, "a consumer that holds entries and does not end them"),
     "version": Kind(processes.Version, Needs.VERSION, "a consumer of another version"),
     "delay": Kind(network.Delay, Needs.NETWORK, "a network that is slow"),

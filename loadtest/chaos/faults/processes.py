@@ -12,16 +12,9 @@ from loadtest.chaos.faults.fault import Striking
 from loadtest.chaos.ground import Ground
 from loadtest.chaos.patience import patiently, until
 from loadtest.chaos.seats import Consumer, Seat
-from loadtest.chaos.work import Order, chaotic
 
 TAKEN_OVER = 60.0
 """Seconds in which others should have what a consumer held that was killed."""
-
-BEGUN = 20.0
-"""Seconds in which a submission should have begun."""
-
-EXTRA = 2_000
-"""Trades of a job whose submitter is killed, each an entry of its own."""
 
 
 async def held(ground: Ground, name: str) -> int:
@@ -98,26 +91,6 @@ class Clock(Striking):
             return ""
         consumer.send(signal.SIGUSR2)
         return f"set the clock of consumer {consumer.pid}"
-
-
-class Submitter(Striking):
-    """SIGKILL of a process that is submitting a job, which then is submitted again."""
-
-    async def strike(self) -> str:
-        work = self.ground.work
-        count = min(EXTRA, work.trades)
-        first = self.target * 100 % max(work.trades - count, 1)
-        order = Order(chaotic(f"extra-{len(work.orders)}", first, count, chunk=1))
-        work.place(order, self.ground.tending)
-
-        async def begun() -> bool:
-            return order.settled or await patiently(work.grid.jobs.known, order.job.name)
-
-        if not await until(begun, BEGUN) or order.process is None:
-            return ""
-        order.process.process.kill()
-        queued = (await work.progress(order)).counts.submitted
-        return f"killed the submitter of {order.job.name}, which had queued {queued} of {count}"
 
 
 class Version(Striking):
