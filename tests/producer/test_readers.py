@@ -286,7 +286,7 @@ def test_gzip_data_that_is_damaged_is_told() -> None:
         (b"\n \n", "the file is empty"),
         (b"\x1f\x8b", "the file holds no trades: line 1 and what follows: damaged gzip data"),
         (b"\x1f\x8bno gzip", "the file holds no trades: line 1 and what follows: damaged gzip"),
-        (gzip.compress(b""), "the file is empty"),
+        (gzip.compress(b"", mtime=0), "the file is empty"),
         (bytes(range(256)), "the file holds no trades: line 1 begins with"),
         (b"id,spot\n1,0.9\n", "the file holds no trades: line 1 begins with 'id,spot'"),
         (b"x" * (2 * MAX_LINE), "the file holds no trades: line 1 is longer than"),
