@@ -35,8 +35,7 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
         behind=settings.realtime, memory=settings.slot_memory, warm_up=settings.warm_up
     ) as process:
         while batch := await desk.holdings.next(desk.pace.at_once, desk.staff.leaves):
-            telemetry.slots_busy.change(1)
-            try:
+            with desk.staff.pricing():
                 pricer = find(batch[0].job.algorithm)
                 apart = [held for held in batch if _apart(settings, pricer, held)]
                 # Those together first, lest they wait for what may never end.
@@ -44,8 +43,6 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
                     await _price_in_thread(desk, pricer, together, limiter)
                 for held in apart:
                     await _price_in_process(desk, process, held)
-            finally:
-                telemetry.slots_busy.change(-1)
 
 
 def _apart(settings: Settings, pricer: Pricer, held: Held) -> bool:
