@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from redis.exceptions import NoPermissionError
 
-from engine import keys
 from engine.grid import Grid
 from engine.job import Lane
 
@@ -64,13 +63,7 @@ class GridQueues:
         return dict(await self.grid.streams.backlog(LANES))
 
     async def pending(self) -> int:
-        pipe: Any = self.grid.redis.pipeline(transaction=False)
-        for partition in range(self.grid.partitions):
-            for lane in LANES:
-                pipe.xpending(keys.stream(partition, lane), keys.GROUP)
-        # A lane that nobody has served has no group.
-        found = await pipe.execute(raise_on_error=False)
-        return sum(each["pending"] for each in found if isinstance(each, dict))
+        return sum((await self.grid.streams.pending(LANES)).values())
 
 
 @dataclass(slots=True)
