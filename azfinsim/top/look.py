@@ -4,14 +4,14 @@ A look asks for each lane and partition, each consumer, each job that has not en
 that have ended for the latest few. Nothing is scanned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from azfinsim.top.sample import Queue, Sample, Seen, Server, order
-from engine.connection import denied
+from engine.connection import denied, node_infos
 from engine.errors import AzfinsimError
 from engine.grid import Grid
 from engine.job import Lane, Progress
@@ -83,19 +83,15 @@ class Lookout:
 
     async def _server(self) -> Server | None:
         try:
-            info: Any = await self.grid.redis.info()
+            return summed(list((await node_infos(self.grid.redis)).values()))
         except ResponseError as error:
             if not denied(error):
                 raise
             return None
-        # A cluster answers for each of its nodes.
-        return summed([info] if "used_memory" in info else list(info.values()))
 
 
-def summed(nodes: list[Mapping[str, Any]]) -> Server:
+def summed(nodes: Sequence[Mapping[str, Any]]) -> Server:
     """What INFO tells of the nodes of a server, together."""
-    # Replicas hold the same again.
-    nodes = [node for node in nodes if node.get("role") != "slave"] or nodes
     first = nodes[0]
     kind = "Valkey" if "valkey_version" in first else "Redis"
     limits = [int(node.get("maxmemory", 0)) for node in nodes]

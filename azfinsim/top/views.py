@@ -75,18 +75,20 @@ def _cut(table: Table, what: str, left_out: int) -> list[RenderableType]:
     return [table, Text(f"… and {left_out:,} more {what}", "dim")] if left_out else [table]
 
 
-def _table(*columns: str) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for name in columns:
+    for at, name in enumerate(columns):
+        cells = [str(row[at]) for row in rows]
         table.add_column(
             name,
             justify="left" if name in _WORDS else "right",
-            no_wrap=True,
+            # Numbers are not cut short as long as names can be, which have no blanks to wrap at.
+            no_wrap=name not in _LONG,
             overflow="ellipsis",
-            # Numbers are never cut short.
-            min_width=len(name),
-            ratio=1 if name in _LONG else None,
+            min_width=len(name) if name in _LONG else max(map(len, (name, *cells))),
         )
+    for row in rows or [[Text("none", "dim")]]:
+        table.add_row(*row)
     return table
 
 
@@ -109,59 +111,50 @@ def _head(sample: Sample, address: str, word: Text | None) -> list[RenderableTyp
 
 
 def _lanes(sample: Sample, pace: Pace) -> Table:
-    table = _table("lane", "entries waiting", "in flight", "per second", "oldest")
-    for lane, queue in sample.queues.items():
-        table.add_row(
-            str(lane),
-            f"{queue.waiting:,}",
-            f"{queue.in_flight:,}",
+    rows = [
+        [
+            *(str(lane), f"{queue.waiting:,}", f"{queue.in_flight:,}"),
             _rate(pace.lanes.get(lane)),
             _duration(queue.oldest) if queue.waiting + queue.in_flight else UNKNOWN,
-        )
-    return table
+        ]
+        for lane, queue in sample.queues.items()
+    ]
+    return _table(("lane", "entries waiting", "in flight", "rate", "oldest"), rows)
 
 
 def _jobs(jobs: Sequence[Progress], pace: Pace) -> Table:
-    table = _table("job", "state", "trades", "done", "failed", "rate", "left", "due")
-    for seen in jobs:
-        counts, by, at = seen.counts, seen.job.by, seen.expected_at
-        late = by is not None and (at or seen.now) > by and not seen.ended
-        table.add_row(
-            seen.job.name,
-            str(seen.state),
-            f"{counts.submitted:,}",
-            share(counts),
-            Text(f"{counts.failed:,}", "red" if counts.failed else ""),
-            UNKNOWN if seen.ended else _rate(pace.jobs.get(seen.job.name)),
-            _duration(at - seen.now) if at is not None else UNKNOWN,
-            Text(clock(by, seen.now) if by is not None else UNKNOWN, "red" if late else ""),
-        )
-    if not jobs:
-        table.add_row(Text("none", "dim"))
-    return table
+    rows = [_job(seen, pace) for seen in jobs]
+    return _table(("job", "state", "trades", "done", "failed", "rate", "left", "due"), rows)
+
+
+def _job(seen: Progress, pace: Pace) -> list[str | Text]:
+    counts, by, at = seen.counts, seen.job.by, seen.expected_at
+    late = by is not None and (at or seen.now) > by and not seen.ended
+    return [
+        *(seen.job.name, str(seen.state), f"{counts.submitted:,}", share(counts)),
+        Text(f"{counts.failed:,}", "red" if counts.failed else ""),
+        UNKNOWN if seen.ended else _rate(pace.jobs.get(seen.job.name)),
+        _duration(at - seen.now) if at is not None else UNKNOWN,
+        Text(clock(by, seen.now) if by is not None else UNKNOWN, "red" if late else ""),
+    ]
 
 
 def _consumers(consumers: Sequence[Seen]) -> Table:
-    table = _table("consumer", "host", "lanes", "busy", "rate", "memory", "seen", "doing")
-    for each in consumers:
-        one, silent = each.presence, each.silent
-        busy = UNKNOWN if one.busy is None else str(one.busy)
-        table.add_row(
-            one.name,
-            one.host or UNKNOWN,
-            ",".join(one.lanes),
-            f"{busy}/{one.slots}",
-            _rate(one.rate),
-            UNKNOWN if one.memory is None else _bytes(one.memory),
-            Text(
-                UNKNOWN if silent is None else f"{silent:.0f} s",
-                "red" if silent is not None and silent > SILENT else "",
-            ),
-            Text("draining", "yellow") if one.draining else Text("serving"),
-        )
-    if not consumers:
-        table.add_row(Text("none", "dim"))
-    return table
+    columns = ("consumer", "host", "lanes", "busy", "rate", "memory", "seen", "doing")
+    return _table(columns, [_consumer(each) for each in consumers])
+
+
+def _consumer(each: Seen) -> list[str | Text]:
+    one, silent = each.presence, each.silent
+    busy = UNKNOWN if one.busy is None else str(one.busy)
+    doubtful = silent is not None and silent > SILENT
+    return [
+        *(one.name, one.host or UNKNOWN, ",".join(one.lanes), f"{busy}/{one.slots}"),
+        _rate(one.rate),
+        UNKNOWN if one.memory is None else _bytes(one.memory),
+        Text(UNKNOWN if silent is None else f"{silent:.0f} s", "red" if doubtful else ""),
+        Text("draining", "yellow") if one.draining else Text("serving"),
+    ]
 
 
 def _dead(sample: Sample) -> list[Text]:

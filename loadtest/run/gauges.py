@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import NoPermissionError
 
+from engine.connection import node_infos
 from engine.grid import Grid
 from engine.job import Lane
 
@@ -108,11 +109,9 @@ class Gauges:
 
     async def _ask(self) -> _Server | None:
         try:
-            info: Any = await self.grid.redis.info()
+            nodes = list((await node_infos(self.grid.redis)).values())
         except NoPermissionError:
             return None  # A user with least rights may not ask.
-        # A cluster answers for each of its nodes.
-        nodes = [info] if "used_memory" in info else list(info.values())
         self.version, self.nodes = _version(nodes[0]), len(nodes)
         return _Server(
             sum(n["used_cpu_user"] + n["used_cpu_sys"] for n in nodes),

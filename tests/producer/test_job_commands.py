@@ -191,6 +191,19 @@ def test_status_list_and_wait_follow_a_job(job: Command, redis_url: str) -> None
     assert "synthetic" in table
 
 
+def test_the_list_of_jobs_fits_into_a_terminal(job: Command, redis_url: str) -> None:
+    for _ in range(2):
+        job("submit", "--algorithm", "synthetic")
+    on_grid(redis_url, price)
+    lines = job("list").err.splitlines()
+    assert len(lines) == 3
+    # Room for a longer state, and for millions of trades.
+    more = len("cancelled") - len("state") + len("10,000,000") - len("trades")
+    assert max(map(len, lines)) <= 80 - more
+    job("submit", "--algorithm", "synthetic", "--name", "n" * 64)
+    assert "n" * 64 in job("list").err
+
+
 def test_a_damaged_job_does_not_hide_the_others(job: Command, redis_url: str) -> None:
     submitted(job)
     with redis.Redis.from_url(redis_url) as client:
