@@ -39,6 +39,7 @@ class Board:
     """The latest last, and as many before it as rates are taken over."""
     seen_at: float = field(default_factory=time.monotonic)
     trouble: str = ""
+    leaving_for_good: bool = True
     news: anyio.Event = field(default_factory=anyio.Event)
 
     def add(self, sample: Sample) -> None:
@@ -70,6 +71,16 @@ async def watch(lookout: Lookout, console: Console, address: str, interval: floa
     """
     board = Board()
     board.add(await lookout.look())
+    # Ctrl-Z gives the terminal back to the shell, whose fg goes on here.
+    while await _suspended(lookout, board, console, address, interval):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+async def _suspended(
+    lookout: Lookout, board: Board, console: Console, address: str, interval: float
+) -> bool:
+    """Show a grid; whether the user will be back."""
+    board.leaving_for_good = True
     with _keys_as_typed(), Live(console=console, screen=True, auto_refresh=False) as live:
         async with anyio.create_task_group() as group:
             group.start_soon(_look, lookout, board, interval)
@@ -77,6 +88,7 @@ async def watch(lookout: Lookout, console: Console, address: str, interval: floa
             group.start_soon(_heed_signals, board, group.cancel_scope)
             if sys.stdin.isatty():
                 group.start_soon(_read_keys, group.cancel_scope)
+    return not board.leaving_for_good
 
 
 async def _look(lookout: Lookout, board: Board, interval: float) -> None:
@@ -103,9 +115,11 @@ async def _draw(board: Board, live: Live, address: str, interval: float) -> None
 
 async def _heed_signals(board: Board, scope: anyio.CancelScope) -> None:
     # Ctrl-C is the way out here, and no interruption.
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGWINCH) as signals:
+    heeded = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
+    with anyio.open_signal_receiver(*heeded) as signals:
         async for number in signals:
             if number != signal.SIGWINCH:
+                board.leaving_for_good = number != signal.SIGTSTP
                 scope.cancel()
             board.news.set()
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 
@@ -116,6 +117,20 @@ def test_ctrl_c_leaves_quietly(terminal: Terminal) -> None:
     terminal.shows("q quits")
     assert terminal.modes_now != terminal.modes
     terminal.type("\x03")
+    assert terminal.ended() == 0
+    left(terminal)
+
+
+def test_ctrl_z_gives_the_terminal_back_for_a_while(terminal: Terminal) -> None:
+    terminal.shows("q quits")
+    terminal.type("\x1a")
+    process = psutil.Process(terminal.process.pid)
+    eventually(lambda: process.status() == psutil.STATUS_STOPPED, what="a process that rests")
+    left(terminal)
+    drawn = len(terminal.written)
+    process.resume()
+    eventually(lambda: "q quits" in terminal.written[drawn:], 20, "a picture after the rest")
+    terminal.type("q")
     assert terminal.ended() == 0
     left(terminal)
 

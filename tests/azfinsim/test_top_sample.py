@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
+from azfinsim.top.live import PACE_OVER, Board
 from azfinsim.top.look import summed
 from azfinsim.top.sample import Pace, Queue, Sample, Seen, Server, order, pace
 from azfinsim.top.views import picture, shares
@@ -75,6 +76,20 @@ def test_what_runs_stands_before_what_waits_and_what_has_ended() -> None:
     assert [each.job.name for each in order(jobs)] == ["running", "waiting", "done"]
 
 
+async def test_rates_are_taken_over_some_seconds() -> None:
+    board = Board()
+    for second in range(20):
+        board.add(sample(100.0 + second, [seen("a", second * 10, 100.0 + second)]))
+    assert board.samples[-1].at - board.samples[0].at == PACE_OVER
+    assert board.pace.jobs == {"a": 10.0}
+    # After a while without an answer, over all of that.
+    board.add(sample(200.0, [seen("a", 190, 200.0)]))
+    assert len(board.samples) == 2
+    assert board.word(1.0).plain == "q quits"
+    board.trouble = "gone\nand away"
+    assert board.word(1.0).plain.endswith("this is how it was: gone")
+
+
 @given(st.integers(-5, 100), st.integers(0, 300), st.integers(0, 300))
 def test_rows_and_what_is_said_of_the_others_fit(lines: int, jobs: int, consumers: int) -> None:
     shown, living = shares(lines, jobs, consumers)
@@ -134,9 +149,7 @@ def test_a_server_of_several_nodes_is_summed_up() -> None:
         "connected_clients": 2,
         "instantaneous_ops_per_sec": 5,
     }
-    assert summed([node, node]) == Server(
-        "Redis 7.4.2", 2, 20, 200, 4, 10
-    )
+    assert summed([node, node]) == Server("Redis 7.4.2", 2, 20, 200, 4, 10)
     assert summed([{**node, "maxmemory": 0, "valkey_version": "9.1.2"}]) == Server(
         "Valkey 9.1.2", 1, 10, None, 2, 5
     )
