@@ -23,7 +23,7 @@ MOST_JOBS = 1000
 ENDED_SHOWN = 20
 """Jobs that have ended and are still told of, the latest."""
 
-AGAIN = 10.0
+AGAIN = 60.0
 """Seconds after which an older job that has ended is looked at again: it may have been resumed."""
 
 

@@ -12,10 +12,12 @@ import psutil
 import pytest
 import redis
 
-from azfinsim.top.look import Lookout
+from azfinsim.top import look
+from azfinsim.top.look import ENDED_SHOWN, Lookout
 from engine.drop import drop_rest
 from engine.grid import Grid
 from engine.job import Lane
+from producer.resume import resume
 from tests.conftest import FreshServer
 from tests.processes import Field, field_at, synthetic
 from tests.terminal import ON_ITS_OWN_SCREEN, ON_THE_SHELLS, Terminal, in_terminal
@@ -183,6 +185,29 @@ def test_a_look_costs_the_same_however_many_trades(field: Field) -> None:
     assert field.run(spent) == few
     assert few["hgetall"] == field.partitions
     assert not {"keys", "scan", "hscan", "sscan", "hkeys", "hvals"} & few.keys()
+
+
+def test_jobs_that_ended_long_ago_are_looked_at_less_often(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until one of them is resumed; one that goes on is not lost behind many that came later."""
+    names = [f"job-{number}" for number in range(ENDED_SHOWN + 5)]
+    field.submit(synthetic("going-on", trades="0:1"))
+    for name in names:
+        field.cancel(field.submit(synthetic(name, trades="0:1")))
+    assert field.run(spent)["hmget"] == ENDED_SHOWN + 1
+
+    async def resumed(grid: Grid) -> list[str]:
+        lookout = Lookout(grid)
+        first = await lookout.look()
+        assert [seen.job.name for seen in first.jobs] == ["going-on", *reversed(names[5:])]
+        job = await grid.jobs.get(names[0])
+        assert job is not None
+        await resume(grid, job)
+        return [seen.job.name for seen in (await lookout.look()).jobs]
+
+    monkeypatch.setattr(look, "AGAIN", -1.0)
+    assert set(field.run(resumed)[:2]) == {"going-on", names[0]}
 
 
 async def spent(grid: Grid) -> dict[str, int]:
