@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.job import Lane
-from loadtest.chaos.faults import KINDS, Needs
 from loadtest.drivers import DRIVERS, GRID
 from loadtest.scenario_rule import Rule, key
 from loadtest.schedule import Segment
@@ -165,14 +164,12 @@ class FleetPart:
     processes: int = key(2, int, "That share them", low=1, high=64)
 
 
-STRIKING = tuple(
-    name
-    for name, kind in KINDS.items()
-    if not kind.loses
-    and kind.needs in (Needs.NOTHING, Needs.RIGHTS)
-    and name not in ("submitter", "clock")
+STRIKING = (
+    *("kill", "freeze", "term", "slow"),
+    *("delay", "drop", "cut"),
+    *("clients", "pause", "full", "restart"),
 )
-"""The kinds of fault that can strike what a load test has started."""
+"""The kinds of fault that can strike what a load test has started, and that cost no data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,6 +164,24 @@ def test_a_missed_objective_and_a_fault_are_told(start: Callable[..., Running]) 
     assert record.realtime.errors == {}
 
 
+def test_networks_and_the_server_fail_and_nothing_is_lost(start: Callable[..., Running]) -> None:
+    kinds = ["cut", "delay", "drop", "restart"]
+    run = start(
+        "smoke",
+        *QUICK,
+        *("--seconds", "6", "--consumers", "2", "--set", "realtime.deadline=10"),
+        *("--set", f"faults.kinds={kinds}", "--set", "faults.every=1"),
+        *("--set", "objectives=['realtime.errors = 0', 'lost = 0']"),
+    )
+    assert run.ends() == 0, run.said
+    record = run.record()
+    assert sorted({each.kind for each in record.faults}) == kinds
+    assert record.realtime is not None
+    assert record.realtime.priced == record.realtime.planned
+    page = next(run.out.glob("*.html")).read_text("utf-8")
+    assert all(each.what in page for each in record.faults)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_interrupts_a_test_has_its_record_and_nothing_else(
     start: Callable[..., Running], number: signal.Signals
@@ -214,7 +232,14 @@ def test_a_server_that_dies_leaves_a_record(start: Callable[..., Running]) -> No
         ("bulk --find-capacity", 2, "--find-capacity searches for a rate"),
         ("smoke --consumers 0 --redis-url redis://127.0.0.1:1", 3, "no Redis server answers"),
         ("smoke --consumers 0 --redis-url HERE", 3, "no consumer serves the"),
-        ("failure --redis-url HERE", 2, "clients would strike everybody"),
+        ("failure --redis-url HERE --set faults.kinds=['pause']", 2, "would strike everybody at"),
+        ("failure --redis-url HERE --set faults.kinds=['restart']", 2, "would kill the server at"),
+        ("failure --redis-url HERE --set faults.kinds=['cut']", 2, "the test has laid itself"),
+        (
+            "fleet --set realtime=false --set objectives=[] --set faults.kinds=['cut']",
+            2,
+            "it starts none",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(
