@@ -54,12 +54,14 @@ class Fleet:
 
     def fared(self, since: float, until: float) -> Fared:
         """How they fared between two moments of Unix time, by the reports that lie within."""
-        reports = [
-            [r for r in _reports(process) if r["since"] >= since and r["until"] <= until]
+        told = [
+            [r for r in _reports(process) if since <= r["until"] <= until]
             for process in self.processes
         ]
+        reports = [[r for r in each if r["since"] >= since] for each in told]
         return Fared(
-            [_cores(each) for each in reports if len(each) > 1],
+            # Seconds used are told as sums, so the report in which the window begins will do.
+            [_cores(each) for each in told if len(each) > 1],
             _merged(reports, "lag"),
             _merged(reports, "settles"),
         )

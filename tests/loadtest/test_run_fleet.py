@@ -39,7 +39,7 @@ async def test_a_fleet_takes_the_jobs_and_tells_how_it_fared(tmp_path: Path) -> 
     # Slots that sleep cannot do more than they could, nor much less where nothing else is done.
     assert 0.3 < told.fleet["slots_busy"] < 1.2
     assert 0 < told.fleet["settle"]["p50"] <= told.fleet["settle"]["p99"]
-    # Both processes have told of themselves twice meanwhile, and neither can use more than a core.
+    # Both processes have told of themselves twice meanwhile, and neither uses more than a core.
     assert len(told.fleet["processes_cpu"]) == 2
     assert all(0 < each < 1.2 for each in told.fleet["processes_cpu"])
     assert told.realtime.priced == told.realtime.planned > 0
