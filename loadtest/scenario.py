@@ -19,6 +19,19 @@ MOST_SECONDS = 7 * 86_400.0
 MOST_RATE = 1_000_000.0
 
 
+def _paths() -> Any:
+    return key(None, int, "Paths, in place of the trades' own (10,000)", low=1, high=2**31)
+
+
+def _accuracy() -> Any:
+    what = "Relative standard error at which there are enough paths"
+    return key(None, float, what, low=0, above=True, high=1)
+
+
+def _options() -> Any:
+    return key({}, object, "What only some pricers know, as in {task_duration = 20}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealtimePart:
     """Calls that are made one by one; all shares are by weight."""
@@ -40,20 +53,9 @@ class RealtimePart:
     mix: Mapping[str, float] = key(
         {"pvonly": 1}, dict, "Algorithms, and how much of the calls each gets", low=0, above=True
     )
-    paths: int | None = key(
-        None, int, "Paths, in place of the trades' own (10,000)", low=1, high=2**31
-    )
-    accuracy: float | None = key(
-        None,
-        float,
-        "Relative standard error at which there are enough paths",
-        low=0,
-        above=True,
-        high=1,
-    )
-    options: Mapping[str, Any] = key(
-        {}, object, "What only some pricers know, as in {task_duration = 20}"
-    )
+    paths: int | None = _paths()
+    accuracy: float | None = _accuracy()
+    options: Mapping[str, Any] = _options()
     deadline: float = key(
         5.0, float, "Seconds that each call waits for its price", low=0, above=True, high=3600
     )
@@ -122,20 +124,9 @@ class BulkPart:
     )
     chunk: int = key(100, int, "Trades an entry", low=1, high=10_000)
     lane: str = key("bulk", str, "The jobs' lane", choices=(str(Lane.HIGH), str(Lane.BULK)))
-    paths: int | None = key(
-        None, int, "Paths, in place of the trades' own (10,000)", low=1, high=2**31
-    )
-    accuracy: float | None = key(
-        None,
-        float,
-        "Relative standard error at which there are enough paths",
-        low=0,
-        above=True,
-        high=1,
-    )
-    options: Mapping[str, Any] = key(
-        {}, object, "What only some pricers know, as in {task_duration = 20}"
-    )
+    paths: int | None = _paths()
+    accuracy: float | None = _accuracy()
+    options: Mapping[str, Any] = _options()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
