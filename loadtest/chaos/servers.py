@@ -37,6 +37,10 @@ class Server(Protocol):
     def running(self) -> bool:
         """Whether its process lives."""
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+
     def start(self) -> None: ...
 
     def stop(self, seconds: float) -> None: ...
@@ -94,6 +98,11 @@ class Servers:
     def running(self) -> bool:
         """Whether there is a primary, or one is on its way back."""
         return self._restarting or self._primary.running
+
+    @property
+    def pid(self) -> int:
+        """Of the primary's process."""
+        return self._primary.pid
 
     async def start(self, *, with_replica: bool) -> None:
         """Start the primary, and a replica in step with it if wanted."""

@@ -92,6 +92,12 @@ class TlsServer:
         return f"rediss://127.0.0.1:{self._port}/0?ssl_ca_certs={self._identity.ca}"
 
     @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._held is not None
+        return self._held.process.pid
+
+    @property
     def running(self) -> bool:
         """Whether its process lives."""
         return self._held is not None and self._held.process.poll() is None

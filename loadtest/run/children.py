@@ -31,6 +31,10 @@ class Children:
             child = launch("loadtest.generator", told, self.address, log, grace=GRACE)
             self._held.append(child)
 
+    @property
+    def pids(self) -> list[int]:
+        return [child.process.pid for child in self._held]
+
     def kill(self) -> None:
         """End those that still run."""
         for child in self._held:

@@ -166,6 +166,7 @@ class Collector:
                     "redis_ops",
                     "consumer_cpu",
                     "consumer_memory",
+                    "waited",
                 )
             },
         }

@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError
 from engine.connection import node_infos
 from engine.grid import Grid
 from engine.job import Lane
+from loadtest.waits import Waits
 
 LANES = (Lane.REALTIME, Lane.HIGH, Lane.BULK)
 
@@ -33,6 +34,8 @@ class Sample:
     """Cores, of all that were started here."""
     consumer_memory: int | None = None
     """Bytes, of the largest of them."""
+    waited: float | None = None
+    """Cores that processes here wanted and did not get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,13 @@ class Gauges:
     nodes: int = 1
     _at: float = field(default_factory=time.monotonic)
     _server: _Server | None = None
+    _waits: Waits = field(default_factory=Waits)
     _used: dict[int, float] = field(default_factory=dict)
     """Process ID -> processor seconds, of the consumers that lived at the last look."""
 
-    async def look(self, pids: Sequence[int]) -> Sample:
-        """See how things are; ``pids`` are the consumers that were started here.
+    async def look(self, pids: Sequence[int], others: Sequence[int] = ()) -> Sample:
+        """See how things are; ``pids`` are the consumers that were started here, ``others`` all
+        else that was.
 
         Raises redis.RedisError as the client does.
         """
@@ -105,6 +110,7 @@ class Gauges:
             max(server.commands - before.commands, 0) / seconds if server and before else None,
             cpu,
             memory,
+            self._waits.look([*pids, *others]),
         )
 
     async def _ask(self) -> _Server | None:

@@ -67,6 +67,11 @@ class Stand:
         """Whether the server's process lives, as far as we can know."""
         return self.own is None or self.own.server.running
 
+    @property
+    def server_pids(self) -> list[int]:
+        """The server's process, where there is one here that we know of."""
+        return [self.own.server.pid] if self.own is not None and self.own.server.running else []
+
     async def leave(self) -> None:
         """Let all that was started for it leave."""
         await self.seats.leave()

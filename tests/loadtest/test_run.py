@@ -21,6 +21,7 @@ from loadtest.latency import Latency
 from loadtest.record import Record
 from loadtest.run.search import Hunt
 from loadtest.run.stand import standing
+from loadtest.scenario import Scenario
 from loadtest.scenario_read import load
 from tests.waiting import eventually, gone
 
@@ -266,32 +267,52 @@ def test_what_cannot_be_run_is_told_in_one_line(
     assert "Traceback" not in said
 
 
-async def test_the_capacity_of_a_slow_pricer_is_found(redis_url: str, tmp_path: Path) -> None:
-    """Two slots that take a twentieth of a second for each call bear forty a second."""
-    slots, seconds = 2, 0.05
-    wanted = load(
+SLOTS, PAUSE = 8, 0.1
+
+TRIES_ON_A_BUSY_MACHINE = 2
+
+
+def slow_pricer() -> Scenario:
+    """Calls that sleep in their slots, so that the capacity is known.
+
+    Above it, more wait for each second that it lasts: a tenth above, nine in ten calls are not
+    answered in time. Below it nobody waits, and a machine that stands still for a moment makes
+    fewer calls late than one in ten.
+    """
+    return load(
         "realtime",
         [
             "realtime.mix={'loadtest.chaos.pricers:pricer'=1}",
-            f"realtime.options={{pause={seconds}}}",
+            f"realtime.options={{pause={PAUSE}}}",
             "realtime.paths=100",
-            "realtime.deadline=1",
+            "realtime.deadline=2",
             "realtime.arrivals=constant",
-            "objectives=['realtime.p99 < 150ms', 'realtime.errors = 0']",
+            "objectives=['realtime.p90 < 180ms', 'realtime.errors = 0']",
         ],
         {
             "consumers.start": 1,
-            "consumers.slots": slots,
-            "seconds": 1.5,
+            "consumers.slots": SLOTS,
+            "seconds": 2,
             "warm_up": 0.3,
-            "realtime.rate": 36,
+            "realtime.rate": 0.9 * SLOTS / PAUSE,
         },
     )
+
+
+async def test_the_capacity_of_a_slow_pricer_is_found(redis_url: str, tmp_path: Path) -> None:
+    """Eight slots that take a tenth of a second for each call bear eighty a second."""
+    wanted = slow_pricer()
     async with standing(wanted, Address.parse(redis_url), None, tmp_path) as stand:
-        hunt = Hunt(stand, wanted, lambda _text: None, lambda _round: None, precision=2 * PRECISION)
-        await hunt.run()
-    capacity = hunt.capacity()
-    assert capacity.rate == pytest.approx(slots / seconds, rel=0.1)
-    assert capacity.limited_by == "slots", capacity
+        for _ in range(TRIES_ON_A_BUSY_MACHINE):
+            said: list[str] = []
+            hunt = Hunt(stand, wanted, said.append, lambda _round: None, precision=2 * PRECISION)
+            await hunt.run()
+            capacity = hunt.capacity()
+            found = capacity.rate == pytest.approx(SLOTS / PAUSE, rel=0.1)
+            if found or capacity.limited_by != "machine":
+                break
+    assert found, said
+    # Where nobody gets the cores that he wants, that is told first.
+    assert capacity.limited_by in ("slots", "machine"), said
     met = [each for each in capacity.tries if each.rate == capacity.rate]
-    assert [each.met for each in met] == [True, True]
+    assert [each.met for each in met[-2:]] == [True, True]
