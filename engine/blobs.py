@@ -69,10 +69,14 @@ class Writer(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.commit()
-        else:
+        if kind is not None:
             self.give_up()
+            return
+        try:
+            self.commit()
+        except BaseException:
+            self.give_up()
+            raise
 
     @abstractmethod
     def write(self, data: bytes) -> None:

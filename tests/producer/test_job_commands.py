@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import redis
 from pyarrow import parquet
 
 from engine import keys
+from engine.blobs_azure import ATTEMPT
 from engine.grid import Grid
+from tests.blob_servers import identity
 from tests.producer.commands import REPORT, Command
 from tests.producer.grids import IDS, on_grid, price
 from tests.waiting import eventually
@@ -285,6 +288,46 @@ def test_results_to_nowhere(job: Command, redis_url: str, told: tuple[str, ...],
     run = job("results", "night", *told)
     assert run.code == 2
     assert why in run.err
+
+
+WITH_BLOCKS = """
+import sys
+from engine import blobs_azure
+blobs_azure.BLOCK = int(sys.argv.pop(1))
+sys.argv[0] = "azfinsim"
+import runpy
+runpy.run_module("azfinsim", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("block", [1000, 4 << 20], ids=["while writing", "at the end"])
+def test_ctrl_c_ends_results_to_a_place_that_hangs(
+    job: Command, redis_url: str, block: int
+) -> None:
+    submitted(job)
+    on_grid(redis_url, price)
+    words = ["job", "results", "night", "--to"]
+    with identity() as authority, socket.create_server(("127.0.0.1", 0)) as deaf:
+        place = f"https://127.0.0.1:{deaf.getsockname()[1]}/account/results/night.ndjson"
+        process = subprocess.Popen(
+            [sys.executable, "-c", WITH_BLOCKS, str(block), *words, place],
+            env={
+                **os.environ,
+                "AZFINSIM_REDIS_URL": redis_url,
+                "AZFINSIM_IDENTITY": "22222222-2222-2222-2222-222222222222",
+                "AZURE_POD_IDENTITY_AUTHORITY_HOST": authority,
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deaf.settimeout(60)
+        connection, _ = deaf.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            # Less than a request may take, and it is asked again.
+            _, err = process.communicate(timeout=ATTEMPT / 2)
+    assert process.returncode == 130
+    assert err.strip() == "interrupted"
 
 
 def test_results_of_a_job_that_is_not_done_tell_what_is_missing(
