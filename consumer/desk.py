@@ -94,8 +94,9 @@ class Desk:
         lacking = len(self.pricers.lacking)
         began = time.perf_counter()
         fetched = await patiently("fetch", self.fetcher.prepare, messages)
-        if messages:
-            telemetry.fetch.note(time.perf_counter() - began, str(messages[0].lane))
+        seconds = time.perf_counter() - began
+        for lane in {message.lane for message in messages}:
+            telemetry.fetch.note(seconds, str(lane))
         if len(self.pricers.lacking) != lacking:
             # Where all lack a pricer, the last to learn so rejects the trades.
             self.news.set()
