@@ -148,6 +148,14 @@ def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path: Path) -> None:
         ("http://127.0.0.1/a/logs", "must be az://"),
         ("https://account.blob.core.windows.net/logs?sv=2025&sig=marked", "no signature"),
         ("https://user:marked@account.blob.core.windows.net/logs", "no key"),
+        ("https://marked@account.blob.core.windows.net/logs", "no key"),
+        ("https:/account.blob.core.windows.net/logs?sv=2025&sig=marked", "no signature"),
+        ("account.blob.core.windows.net/logs?sv=2025&sig=marked", "no signature"),
+        ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=marked==", "no key"),
+        ("BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=marked", "no key"),
+        ("az://account/logs/sig=marked", "no signature"),
+        ("https://[marked/logs?sig=marked", "no signature"),
+        ("https://[account/logs", "must be az://"),
     ],
 )
 def test_a_place_that_is_none_is_a_clear_error(told: str, why: str) -> None:

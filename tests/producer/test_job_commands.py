@@ -325,7 +325,10 @@ def test_ctrl_c_ends_results_to_a_place_that_hangs(
         with connection:
             process.send_signal(signal.SIGINT)
             # Less than a request may take, and it is asked again.
-            _, err = process.communicate(timeout=ATTEMPT / 2)
+            try:
+                _, err = process.communicate(timeout=ATTEMPT / 2)
+            finally:
+                process.kill()
     assert process.returncode == 130
     assert err.strip() == "interrupted"
 
