@@ -6,7 +6,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -29,6 +29,9 @@ PATIENCE = 2.0
 
 REDRAW = 1.0
 """Seconds after which the picture is drawn anew even if nothing has come."""
+
+
+_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
 
 
 @dataclass(slots=True)
@@ -81,11 +84,16 @@ async def _suspended(
 ) -> bool:
     """Show a grid; whether the user will be back."""
     board.leaving_for_good = True
-    with _keys_as_typed(), Live(console=console, screen=True, auto_refresh=False) as live:
+    with (
+        # First and to the end: a signal that nobody heeds would leave the terminal as it is then.
+        anyio.open_signal_receiver(*_HEEDED) as signals,
+        _keys_as_typed(),
+        Live(console=console, screen=True, auto_refresh=False) as live,
+    ):
         async with anyio.create_task_group() as group:
             group.start_soon(_look, lookout, board, interval)
             group.start_soon(_draw, board, live, address, interval)
-            group.start_soon(_heed_signals, board, group.cancel_scope)
+            group.start_soon(_heed, signals, board, group.cancel_scope)
             if sys.stdin.isatty():
                 group.start_soon(_read_keys, group.cancel_scope)
     return not board.leaving_for_good
@@ -113,15 +121,15 @@ async def _draw(board: Board, live: Live, address: str, interval: float) -> None
         board.news = anyio.Event()
 
 
-async def _heed_signals(board: Board, scope: anyio.CancelScope) -> None:
+async def _heed(
+    signals: AsyncIterator[signal.Signals], board: Board, scope: anyio.CancelScope
+) -> None:
     # Ctrl-C is the way out here, and no interruption.
-    heeded = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
-    with anyio.open_signal_receiver(*heeded) as signals:
-        async for number in signals:
-            if number != signal.SIGWINCH:
-                board.leaving_for_good = number != signal.SIGTSTP
-                scope.cancel()
-            board.news.set()
+    async for number in signals:
+        if number != signal.SIGWINCH:
+            board.leaving_for_good = number != signal.SIGTSTP
+            scope.cancel()
+        board.news.set()
 
 
 async def _read_keys(scope: anyio.CancelScope) -> None:

@@ -103,16 +103,20 @@ def test_without_a_terminal_it_is_a_plain_table(field: Field) -> None:
 
 
 def test_it_follows_the_window_and_q_leaves(field: Field, terminal: Terminal) -> None:
-    screen = terminal.shows("q quits")
-    assert (len(screen), {len(line) for line in screen}) == (24, {80})
+    eventually(lambda: filled(terminal, 80, 24), 20, "a picture of the window's size")
+    terminal.shows("q quits")
     field.submit(synthetic("night"))
     terminal.shows("night")
     terminal.resize(140, 50)
-    eventually(lambda: len(terminal.screen) == 50, what="a picture of the new size")
-    assert {len(line) for line in terminal.screen} == {140}
+    eventually(lambda: filled(terminal, 140, 50), 20, "a picture of the new size")
     terminal.type("q")
     assert terminal.ended() == 0
     left(terminal)
+
+
+def filled(terminal: Terminal, columns: int, lines: int) -> bool:
+    """Whether the latest picture, once it is written to its end, is as large as the window."""
+    return [len(line) for line in terminal.screen] == [columns] * lines
 
 
 def test_ctrl_c_leaves_quietly(terminal: Terminal) -> None:

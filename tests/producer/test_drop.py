@@ -81,6 +81,25 @@ def test_one_that_was_cut_short_goes_on(job: Command, redis_url: str) -> None:
     assert not of("night", redis_url)
 
 
+def test_entries_that_a_cancel_has_left_go_too(job: Command, redis_url: str) -> None:
+    """Its caller has died over them."""
+
+    async def half(grid: Grid) -> None:
+        night = await grid.jobs.get("night")
+        assert night is not None
+        for partition in range(grid.partitions):
+            await grid.jobs.fence(night, partition, "cancel")
+        assert any((await grid.streams.backlog([Lane.BULK])).values())
+
+    async def nothing_left(grid: Grid) -> None:
+        assert not any((await grid.streams.backlog([Lane.BULK])).values())
+
+    job("submit", *NEW, "night")
+    on_grid(redis_url, half)
+    assert job("drop", "night").code == 0
+    on_grid(redis_url, nothing_left)
+
+
 def test_the_name_may_be_used_again_at_once(job: Command, redis_url: str) -> None:
     """Of an entry that was taken before, nothing comes to be the new job's."""
     taken: list[int | Exception] = []
