@@ -35,8 +35,6 @@ AT_ONCE = 8
 RETRY = {"retry_total": 4, "retry_connect": 2, "retry_backoff_max": 8}
 """For what fails in passing: 5xx, 429 (after as long as it says), a connection that was cut."""
 
-TERMINATED = "azfinsim pool down"
-
 _ENDED_BY_US = "TaskEnded"
 _STATES = {"active": State.QUEUED, "preparing": State.RUNNING, "running": State.RUNNING}
 
@@ -101,11 +99,22 @@ class BatchService:
         with self._asking(f"make job {job.id}", but=["JobExists"]):
             await self._client.create_job(job)
 
-    async def members(self, job: str) -> list[Member]:
-        """The tasks of a job, each of which is a consumer."""
+    async def members(self, job: str, *, ended: bool) -> list[Member]:
+        """The tasks of a job, each of which is a consumer; with those that have ended if so asked.
+
+        A job that is weeks old has thousands of these, a thousand a request.
+        """
+        only = None if ended else "state ne 'completed'"
         with self._asking(f"list the tasks of job {job}"):
-            found = self._client.list_tasks(job, select=["id", "state", "executionInfo"])
+            found = self._client.list_tasks(
+                job, filter=only, select=["id", "state", "executionInfo"]
+            )
             return [_member(task) async for task in found]
+
+    async def names(self, job: str) -> list[str]:
+        """The IDs of all tasks that a job ever had."""
+        with self._asking(f"list the tasks of job {job}"):
+            return [task.id async for task in self._client.list_tasks(job, select=["id"])]
 
     async def add_tasks(self, job: str, tasks: Sequence[models.BatchTaskCreateOptions]) -> None:
         """Add tasks, a hundred in a request; those that are there already stay as they are."""
@@ -135,10 +144,10 @@ class BatchService:
         with self._asking(f"hold job {job}", but=["JobDisabled", "JobBeingDisabled"]):
             await self._client.begin_disable_job(job, options)
 
-    async def terminate(self, job: str) -> None:
+    async def terminate(self, job: str, why: str) -> None:
         """End a job and whatever still runs of it; does not wait for that."""
         # Without a body of this form the SDK fails before it asks.
-        reason: Any = {"terminateReason": TERMINATED}
+        reason: Any = {"terminateReason": why}
         over = ["JobTerminating", "JobCompleted", "JobBeingTerminated", "JobNotFound"]
         with self._asking(f"end job {job}", but=over):
             await self._client.begin_terminate_job(job, reason)

@@ -30,7 +30,7 @@ class Count:
     leaving: int = 0
     """Told to leave, and not gone yet."""
     completed: int = 0
-    """That were there once: idle, told to leave, or ended."""
+    """That were there once, where that was looked at: idle, told to leave, or ended."""
     failed: int = 0
     """Of those, other than well."""
     requeued: int = 0

@@ -81,12 +81,9 @@ async def _batch(where: Ground, wanted: Order, keep: int | None, at_most: float)
         crew = BatchCrew(service, where.deployment(), wanted, roster)
         if keep is not None:
             return await _keep(crew, keep)
-        job = await crew.job()
-        if job is None:
-            return _ended(Count(), 0, controller)
         before = await crew.count()
         with _shown(before) as watch:
-            return _ended(before, await crew.end(job, at_most, watch), controller)
+            return _ended(before, await crew.end(at_most, watch), controller)
 
 
 async def _local(where: Ground, wanted: Order, keep: int | None, at_most: float) -> Report:

@@ -130,8 +130,8 @@ class LocalCrew:
     def _make(self, todo: Change) -> int:
         for name in todo.add:
             LocalProcess(self.folder, name).start(self._command(), self._environment(name))
-        for name in todo.dismiss:
-            LocalProcess(self.folder, name).tell_to_leave()
+        for each in todo.dismiss:
+            LocalProcess(self.folder, each.name).tell_to_leave()
         return todo.by
 
     def _command(self) -> list[str]:

@@ -7,7 +7,7 @@ again after being cut off in the middle, give the same numbers, and Batch takes 
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count, islice
 
@@ -19,6 +19,10 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 MOST = 10_000
 """Consumers in a crew: listing more takes Batch too long to watch them."""
+
+FULL = 5_000
+"""Consumers that a Batch job ever had, after which the next ones come into another: who adds some
+lists all of them, a thousand a request."""
 
 
 class PoolLane(StrEnum):
@@ -75,6 +79,8 @@ class Member:
     requeued: int = 0
     leaving: bool = False
     """Whether it was told to leave."""
+    generation: int = 0
+    """Of the Batch job that it is a task of; names are given anew in each."""
 
     @property
     def living(self) -> bool:
@@ -86,9 +92,9 @@ class Change:
     """What brings a crew to a size."""
 
     add: Sequence[str] = ()
-    end: Sequence[str] = ()
+    end: Sequence[Member] = ()
     """Those that no machine has taken yet."""
-    dismiss: Sequence[str] = field(default=())
+    dismiss: Sequence[Member] = ()
     """Those that run."""
 
     @property
@@ -113,22 +119,32 @@ def member(number: int) -> str:
 
 
 def change(members: Sequence[Member], wanted: int) -> Change:
-    """What brings a crew to so many living members.
+    """What brings a crew to so many living members, of all ``members`` that it ever had."""
+    lacking = wanted - counted(members).living
+    if lacking < 0:
+        return fewer(members, wanted)
+    return Change(add=unused((each.name for each in members), lacking))
+
+
+def fewer(members: Iterable[Member], wanted: int) -> Change:
+    """What brings a crew down to so many living members.
 
     Those who joined last go first, and of them those whom no machine has taken.
     """
-    living = sorted((each for each in members if each.living), key=lambda each: each.name)
-    if wanted >= len(living):
-        return Change(add=_unused(members, wanted - len(living)))
-    surplus = len(living) - wanted
-    queued = [each.name for each in living if each.state is State.QUEUED]
-    running = [each.name for each in living if each.state is State.RUNNING]
-    end = queued[::-1][:surplus]
-    return Change(end=end, dismiss=running[::-1][: surplus - len(end)])
+    living = sorted(
+        (each for each in members if each.living),
+        key=lambda each: (each.generation, each.name),
+        reverse=True,
+    )
+    surplus = max(len(living) - wanted, 0)
+    end = [each for each in living if each.state is State.QUEUED][:surplus]
+    running = [each for each in living if each.state is State.RUNNING]
+    return Change(end=end, dismiss=running[: surplus - len(end)])
 
 
-def _unused(members: Iterable[Member], how_many: int) -> list[str]:
-    taken = {each.name for each in members}
+def unused(given: Iterable[str], how_many: int) -> list[str]:
+    """The lowest names of members that were never given."""
+    taken = set(given)
     return list(islice((name for name in map(member, count(1)) if name not in taken), how_many))
 
 
@@ -147,7 +163,9 @@ def counted(members: Sequence[Member]) -> Count:
 
 
 def job_id(name: str, generation: int) -> str:
-    """The Batch job of a crew. A job that has ended takes no more tasks: the next is a new one."""
+    """A Batch job of a crew. One that has ended takes no more tasks, and one that is ``FULL`` gets
+    none: the next is a new one.
+    """
     return f"{name}-{generation}"
 
 

@@ -56,7 +56,7 @@ async def _batch(where: Ground, name: str | None) -> dict[str, Any]:
             generation = generation_of(job.id, name)
             if generation is None or job.pool not in known or job.state == "completed":
                 continue
-            members = await service.members(job.id)
+            members = await service.members(job.id, ended=True)
             why = Counter(each.failure for each in members if each.failure)
             crew = {"crew": generation[0], "job": job.id, "state": job.state, "pool": job.pool}
             found.append({**crew, **_told(counted(members)), "failures": dict(why)})

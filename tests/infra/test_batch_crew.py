@@ -10,6 +10,7 @@ import pytest
 from azure.identity import CredentialUnavailableError
 
 from engine.errors import ServerError, UsageError
+from infra.pool import batch_crew
 from infra.pool.batch_client import BatchService, Patience
 from infra.pool.batch_crew import BatchCrew
 from infra.pool.consumers import Consumers, Count, Fence
@@ -51,7 +52,7 @@ class Dismissals:
         self.told.append((crew, members, reason))
 
     async def dismissals(self, crew: str) -> set[str]:
-        return {name for _, names, _ in self.told for name in names or ()}
+        return {name for of, names, _ in self.told if of == crew for name in names or ()}
 
 
 def job_of(account: Account, name: str = "night-1") -> Job:
@@ -135,19 +136,79 @@ async def test_fewer(double: BatchDouble) -> None:
             job_of(double.account).tasks[name].state = "running"
         assert await crew.set(2) == -3
         assert roster.told == [("night-1", ["consumer-00003"], "fewer are needed")]
-        assert await crew.count() == Count(running=2, leaving=1, completed=2)
+        assert await crew.count() == Count(running=2, leaving=1)
         assert await crew.set(2) == 0
-        states = {each.name: each.state for each in await crew.members(await job(crew))}
+        states = {each.name: each.state for each in await service.members("night-1", ended=True)}
         assert states["consumer-00003"] is State.RUNNING
+        assert list(states.values()).count(State.COMPLETED) == 2
     async with service_of(double) as service:
         with pytest.raises(ServerError, match="told to leave by way of the Redis server"):
             await crew_of(service).set(1)
 
 
-async def job(crew: BatchCrew) -> Any:
-    found = await crew.job()
-    assert found is not None
-    return found
+async def test_those_who_have_ended_are_not_listed_again(double: BatchDouble) -> None:
+    async with service_of(double) as service:
+        crew = crew_of(service)
+        await crew.set(2_500)
+        for task in list(job_of(double.account).tasks.values())[:-1]:
+            task.state = "completed"
+        double.requests.clear()
+        assert await crew.count() == Count(queued=1)
+        assert await crew.set(1) == 0
+    assert double.requests == ["GET /jobs", "GET /jobs/night-1/tasks"] * 2
+
+
+async def test_a_full_job_is_followed_by_another(
+    double: BatchDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_crew, "FULL", 3)
+    roster = Dismissals()
+    async with service_of(double) as service:
+        crew = crew_of(service, roster=roster)
+        await crew.set(3)
+        first = job_of(double.account)
+        first.tasks["consumer-00001"].state = "completed"
+        first.tasks["consumer-00002"].state = first.tasks["consumer-00003"].state = "running"
+        # Those who run stay where they are, and count.
+        latest, there, added = await crew.add_up_to(4)
+        assert (latest.id, there, added) == ("night-2", 4, 2)
+        second = job_of(double.account, "night-2")
+        assert sorted(second.tasks) == ["consumer-00001", "consumer-00002"]
+        assert await crew.count() == Count(queued=2, running=2)
+        # The latest go first; what one job's member is called, another's is, too.
+        second.tasks["consumer-00001"].state = second.tasks["consumer-00002"].state = "running"
+        assert await crew.set(1) == -3
+        assert [(crew_, names) for crew_, names, _ in roster.told] == [
+            ("night-1", ["consumer-00003"]),
+            ("night-2", ["consumer-00002", "consumer-00001"]),
+        ]
+        assert await crew.set(1) == 0
+        assert first.state == "active"
+        # When its last member has gone, the first is over, and the crew goes on.
+        for task in first.tasks.values():
+            task.state = "completed"
+        assert await crew.set(2) == 2
+        assert (first.state, second.state) == ("completed", "active")
+        assert first.reason == "all of its consumers have left"
+
+
+async def test_all_jobs_of_a_crew_are_ended(
+    double: BatchDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_crew, "FULL", 1)
+    roster = Dismissals()
+    async with service_of(double) as service:
+        crew = crew_of(service, roster=roster)
+        for number in (1, 2, 3):
+            await crew.set(number)
+        jobs = [job_of(double.account, f"night-{number}") for number in (1, 2, 3)]
+        jobs[0].tasks["consumer-00001"].state = "running"
+        assert await crew.end(0.01, lambda _: None) == 1
+        assert [told[:2] for told in roster.told] == [(job.id, None) for job in jobs]
+        assert {job.state for job in jobs} == {"completed"}
+        assert await crew.count() == Count()
+        await crew.set(1)
+    assert job_of(double.account, "night-4").state == "active"
 
 
 async def test_what_is_queued_does_not_begin_while_others_leave(double: BatchDouble) -> None:
@@ -166,7 +227,7 @@ async def test_what_is_queued_does_not_begin_while_others_leave(double: BatchDou
                 tasks["consumer-00001"].state = "completed"
                 double.account.schedule()
 
-        assert await crew.end(await job(crew), 30, watch) == 0
+        assert await crew.end(30, watch) == 0
     assert seen == ["disabling", "disabled"]
     assert tasks["consumer-00002"].state == "active"
     assert job_of(double.account).state == "completed"
@@ -178,7 +239,7 @@ async def test_a_job_that_has_ended_is_followed_by_another(double: BatchDouble) 
         assert await crew.set(0) == 0
         assert not double.account.jobs
         await crew.set(1)
-        await crew.end(await job(crew), 0, lambda _: None)
+        await crew.end(0, lambda _: None)
         assert job_of(double.account).state == "completed"
         assert job_of(double.account).reason == "azfinsim pool down"
         assert await crew.count() == Count()
@@ -275,6 +336,8 @@ async def test_errors_say_the_way_out(
     async def all_that_is_asked(service: BatchService) -> None:
         await service.pools(["bulk"])
         await crew_of(service).set(2)
+        # What there is, is listed where there is a job.
+        await crew_of(service).set(3)
 
     async with service_of(double) as service:
         with pytest.raises(ServerError, match=told) as error:

@@ -13,6 +13,7 @@ from infra.pool.plan import (
     change,
     check_crew,
     counted,
+    fewer,
     generation_of,
     job_id,
     member,
@@ -38,8 +39,8 @@ def test_a_change_brings_it_to_its_size(members: list[Member], wanted: int) -> N
     known = {each.name: each for each in members}
     assert len({*todo.add}) == len(todo.add)
     assert not known.keys() & {*todo.add}
-    assert all(known[name].living and known[name].state is State.QUEUED for name in todo.end)
-    assert all(known[name].living and known[name].state is State.RUNNING for name in todo.dismiss)
+    assert all(each.living and each.state is State.QUEUED for each in todo.end)
+    assert all(each.living and each.state is State.RUNNING for each in todo.dismiss)
 
 
 @given(MEMBERS, st.integers(0, 50), st.data())
@@ -54,7 +55,21 @@ def test_two_at_once_add_the_same(members: list[Member], wanted: int, data: st.D
 def test_nobody_who_prices_leaves_while_another_waits() -> None:
     members = [Member(member(n), State.RUNNING if n < 3 else State.QUEUED) for n in range(1, 5)]
     todo = change(members, 1)
-    assert (todo.end, todo.dismiss) == ([member(4), member(3)], [member(2)])
+    assert [each.name for each in todo.end] == [member(4), member(3)]
+    assert [each.name for each in todo.dismiss] == [member(2)]
+
+
+def test_who_came_with_an_earlier_job_leaves_last() -> None:
+    members = [
+        Member(member(number), State.RUNNING, generation=generation)
+        for generation, number in ((2, 1), (1, 4_999), (2, 2), (1, 5_000))
+    ]
+    leaving = fewer(members, 1).dismiss
+    assert [(each.generation, each.name) for each in leaving] == [
+        (2, member(2)),
+        (2, member(1)),
+        (1, member(5_000)),
+    ]
 
 
 def test_each_is_counted_once() -> None:

@@ -130,7 +130,11 @@ class Service:
         return {**told, "status": "success", "eTag": "0x1"}
 
     def list_tasks(self, request: Request) -> Any:
-        tasks = self.job(request.path[0]).tasks.values()
+        tasks = list(self.job(request.path[0]).tasks.values())
+        if asked := request.query.get("$filter"):
+            if asked != "state ne 'completed'":
+                raise Refusal(400, "InvalidQueryParameterValue", asked)
+            tasks = [task for task in tasks if task.state != "completed"]
         return _paged([task.to_json() for task in tasks], request)
 
     def end_task(self, request: Request) -> None:
