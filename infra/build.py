@@ -1,7 +1,10 @@
 """The image: what it is called, and what builds it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from hashlib import sha256
 from pathlib import Path
 
 from engine.errors import UsageError
@@ -20,21 +23,30 @@ class Source:
     folder: Path
     version: str
     commit: str
-    """Empty if it is under no version control; ends in ``-dirty`` if it holds what is in none."""
+    """Empty if it is under no version control."""
+    uncommitted: str
+    """A hash of what goes into the image, if no commit holds all of it; empty else."""
     seconds: int
     """When it was last changed, since 1970: what all files in the image bear as their time."""
 
     @property
     def tag(self) -> str:
         """Version and commit: another source has another tag."""
-        return f"{self.version}-{self.commit or 'unversioned'}"
+        return f"{self.version}-{self.revision or 'unversioned-' + self.uncommitted}"
+
+    @property
+    def revision(self) -> str:
+        """What the image says of where it comes from; empty if that is under no version control."""
+        if self.commit and self.uncommitted:
+            return f"{self.commit}-dirty-{self.uncommitted}"
+        return self.commit
 
     @property
     def arguments(self) -> Mapping[str, str]:
         """Of the Dockerfile."""
         return {
             "VERSION": self.version,
-            "COMMIT": self.commit,
+            "COMMIT": self.revision,
             "SOURCE_DATE_EPOCH": str(self.seconds),
         }
 
@@ -48,11 +60,29 @@ def source(folder: Path, version: str) -> Source:
     git = Tool.find("git", folder)
     try:
         commit = git.ask("rev-parse", "--short=12", "HEAD").strip()
-        dirty = "-dirty" if git.ask("status", "--porcelain").strip() else ""
+        dirty = git.ask("status", "--porcelain").strip()
         seconds = int(git.ask("log", "-1", "--format=%ct"))
     except ToolFailed:
-        return Source(folder, version, "", 0)
-    return Source(folder, version, commit + dirty, seconds)
+        return Source(folder, version, "", contents(folder), 0)
+    return Source(folder, version, commit, contents(folder) if dirty else "", seconds)
+
+
+def contents(folder: Path) -> str:
+    """A hash of the files that go into the image, by the forms of rules that .dockerignore has."""
+    told = folder / ".dockerignore"
+    rules = told.read_text("utf-8").splitlines() if told.exists() else []
+    taken = sorted(rule[1:] for rule in rules if rule.startswith("!")) or ["."]
+    left_out = [rule.removeprefix("**/") for rule in rules if rule.startswith("**/")]
+    found = sha256()
+    for top in (folder / name for name in taken):
+        for path in sorted([top, *top.rglob("*")]):
+            name = path.relative_to(folder)
+            if any(fnmatch(part, rule) for part in name.parts for rule in left_out):
+                continue
+            if path.is_file():
+                for part in (os.fsencode(name), path.read_bytes()):
+                    found.update(b"%d:%b" % (len(part), part))
+    return found.hexdigest()[:12]
 
 
 def by_azure(of: Source, to: Deployment) -> list[str]:

@@ -35,8 +35,8 @@ def build(folder: Path, docker: bool, config_path: Path | None, as_json: bool) -
     path = place(os.environ, config_path)
     deployment = load(path)
     of = source(folder, version("azfinsim"))
-    if of.commit.endswith("-dirty"):
-        note(f"warning: {folder} holds what is in no commit: the tag ends in -dirty")
+    if of.uncommitted:
+        note(f"warning: {folder} holds what is in no commit: the tag, {of.tag}, tells it by a hash")
     _by_docker(of, deployment) if docker else _by_azure(of, deployment)
     image = f"{deployment.registry_server}/{REPOSITORY}:{of.tag}"
     save(path, replace(deployment, image=image))

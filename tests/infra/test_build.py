@@ -1,11 +1,15 @@
 """``azfinsim infra build``, beside tools that are played."""
 
 import json
+import re
+import shutil
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from infra.build import HERE, source
 from infra.config import Deployment, load, save
 from tests.infra.fake_tools import OUTPUTS, FakeTools
 from tests.infra.test_deploy import run
@@ -58,13 +62,52 @@ def test_what_is_in_no_commit(tools: FakeTools) -> None:
     tools.answer("git", "^status", " M engine/trade.py\n")
     ended = run(tools, "build")
     assert "is in no commit" in ended.stderr
-    assert load(tools.path.parent / "azfinsim.json").image.endswith(f"{TAG}-dirty")
+    assert re.search(
+        f":{TAG}-dirty-[0-9a-f]{{12}}$", load(tools.path.parent / "azfinsim.json").image
+    )
+    told = str(tools.called("az acr build")[0])
+    assert re.search("--build-arg COMMIT=0123456789ab-dirty-[0-9a-f]{12} ", told)
+
+
+def test_what_differs_is_tagged_apart(tmp_path: Path) -> None:
+    """By the real git: where nothing is committed yet, and where more is than was committed."""
+    kernel = tmp_path / "engine" / "kernel.py"
+    kernel.parent.mkdir()
+    (tmp_path / "Dockerfile").touch()
+    shutil.copyfile(HERE / ".dockerignore", tmp_path / ".dockerignore")
+
+    def tag(text: str) -> str:
+        kernel.write_text(text)
+        return source(tmp_path, "1").tag
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    assert re.fullmatch("1-unversioned-[0-9a-f]{12}", tag("a"))
+    assert tag("a") != tag("b")
+    git("init")
+    git("add", "--all")
+    git("commit", "--message", "First")
+    assert re.fullmatch("1-[0-9a-f]{12}", tag("b"))
+    first = tag("c")
+    assert re.fullmatch("1-[0-9a-f]{12}-dirty-[0-9a-f]{12}", first)
+    assert tag("d") != first
+    (kernel.parent / "new.py").touch()
+    assert tag("c") != first
+    (kernel.parent / "new.py").unlink()
+    # What does not go into the image makes no other one.
+    (kernel.parent / "__pycache__").mkdir()
+    (kernel.parent / "__pycache__" / "kernel.pyc").write_text("of another Python")
+    (tmp_path / "notes.txt").write_text("of mine")
+    assert tag("c") == first
 
 
 def test_no_version_control(tools: FakeTools) -> None:
     tools.answer("git", "", complains="fatal: not a git repository", code=128)
     assert run(tools, "build").returncode == 0
-    assert load(tools.path.parent / "azfinsim.json").image.endswith("-unversioned")
+    image = load(tools.path.parent / "azfinsim.json").image
+    assert re.search("-unversioned-[0-9a-f]{12}$", image)
 
 
 @pytest.mark.parametrize(
