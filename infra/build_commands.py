@@ -12,7 +12,7 @@ from engine.errors import ServerError
 from infra.build import HERE, REPOSITORY, Source, by_azure, by_docker, source
 from infra.config import Deployment, load, place, save
 from infra.deploy_commands import config_option
-from infra.tools import Tool
+from infra.tools import Tool, ended
 
 
 @click.command
@@ -50,7 +50,7 @@ def build(folder: Path, docker: bool, config_path: Path | None, as_json: bool) -
 def _by_azure(of: Source, deployment: Deployment) -> None:
     if code := Tool.find("az").show(*by_azure(of, deployment)):
         raise ServerError(
-            f"az acr build failed (exit code {code}): it says why above. If the registry is closed "
+            f"az acr build failed ({ended(code)}): it says why above. If the registry is closed "
             "to the outside, build with --docker from inside the network"
         )
 
@@ -58,11 +58,11 @@ def _by_azure(of: Source, deployment: Deployment) -> None:
 def _by_docker(of: Source, deployment: Deployment) -> None:
     docker = Tool.find("docker")
     if code := docker.show(*by_docker(of, deployment)):
-        raise ServerError(f"docker build failed (exit code {code}): it says why above")
+        raise ServerError(f"docker build failed ({ended(code)}): it says why above")
     Tool.find("az").ask(
         *("acr", "login", "--name", deployment.registry),
         *("--subscription", deployment.subscription),
     )
     for tag in (of.tag, of.version):
         if code := docker.show("push", f"{deployment.registry_server}/{REPOSITORY}:{tag}"):
-            raise ServerError(f"docker push failed (exit code {code}): it says why above")
+            raise ServerError(f"docker push failed ({ended(code)}): it says why above")

@@ -1,7 +1,7 @@
 """What deploying, telling and destroying have in common: checks, and the configuration."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from infra.deploy_azure import (
     cores_wanted,
     shortages,
 )
-from infra.deploy_terraform import Plan, Terraform
+from infra.deploy_plan import Plan
+from infra.deploy_terraform import Terraform
 from infra.tools import Tool
 
 NAME, LOCATION = "azfinsim", "westeurope"
@@ -55,6 +56,11 @@ def check_losses(plan: Plan, yes: bool) -> None:
             f"this would replace or delete {', '.join(plan.losing)}, with all that is in there: "
             "look at the plan above, and say so yourself, without --yes"
         )
+
+
+def joining(plan: Plan, before: Sequence[str]) -> list[str]:
+    """Who would have rights by deploying, where others have them by that already: object IDs."""
+    return sorted({*plan.outputs.get("deployers", ())} - {*before}) if before else []
 
 
 def deployed_by(terraform: Terraform) -> dict[str, Any]:

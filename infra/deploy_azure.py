@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from engine.errors import ServerError, UsageError
-from infra.tools import Tool, ToolFailed
+from infra.tools import LOGIN, Tool, ToolFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +33,34 @@ def account(az: Tool, subscription: str | None) -> Account:
     """
     asked = ["--subscription", subscription] if subscription else []
     try:
-        told = orjson.loads(az.ask("account", "show", "--output", "json", *asked))
+        state, found = az.ask_json(_account, "account", "show", "--output", "json", *asked)
     except ToolFailed as error:
-        if "az login" in error.said:
-            raise ServerError("nobody is logged in to Azure: `az login`") from None
-        if subscription:
+        if subscription and not any(word in error.said for word in LOGIN):
             raise ServerError(
                 f"cannot use the subscription {subscription}: {error.said}: `az account list` "
                 "shows those that you may use"
             ) from None
         raise
-    if told["state"] != "Enabled":
+    if state != "Enabled":
         raise ServerError(
-            f"the subscription {told['name']} is {told['state']}: choose another with "
+            f"the subscription {found.name} is {state}: choose another with "
             "--subscription; `az account list` shows those that you may use"
         )
-    return Account(told["id"], told["name"], told["user"]["name"])
+    return found
+
+
+def _account(told: Any) -> tuple[str, Account]:
+    return told["state"], Account(told["id"], told["name"], told["user"]["name"])
+
+
+def _names(told: Any) -> list[str]:
+    return [str(name) for name in iter(told)]
 
 
 def check_location(az: Tool, location: str) -> None:
     """Raises UsageError if there is no such region."""
-    known = orjson.loads(
-        az.ask("account", "list-locations", "--query", "[].name", "--output", "json")
+    known = az.ask_json(
+        _names, "account", "list-locations", "--query", "[].name", "--output", "json"
     )
     if location not in known:
         alike = [name for name in known if location[:4] in name or name[:4] in location]
@@ -71,14 +75,14 @@ def check_room_for_account(az: Tool, subscription: str, location: str) -> None:
     """Raises ServerError if the subscription may have no further Batch account in a region."""
     of = ["--subscription", subscription, "--output", "json"]
     try:
-        told = az.ask("batch", "location", "quotas", "show", "--location", location, *of)
+        asked = ("batch", "location", "quotas", "show", "--location", location)
+        quota = az.ask_json(lambda told: int(told["accountQuota"]), *asked, *of)
     except ToolFailed as error:
         if "MissingSubscriptionRegistration" in error.said:
             return  # Nobody has used Batch there yet; Terraform registers it.
         raise
-    quota = orjson.loads(told)["accountQuota"]
-    there = orjson.loads(
-        az.ask("batch", "account", "list", "--query", f"[?location=='{location}'].name", *of)
+    there = az.ask_json(
+        _names, "batch", "account", "list", "--query", f"[?location=='{location}'].name", *of
     )
     if len(there) >= quota:
         raise ServerError(
@@ -90,13 +94,11 @@ def check_room_for_account(az: Tool, subscription: str, location: str) -> None:
 
 def cores_allowed(az: Tool, subscription: str, group: str, name: str) -> Cores:
     """What a Batch account may use: known only once it is there."""
-    told = orjson.loads(
-        az.ask(
-            *("batch", "account", "show", "--resource-group", group, "--name", name),
-            *("--subscription", subscription, "--output", "json"),
-        )
+    return az.ask_json(
+        lambda told: Cores(int(told["dedicatedCoreQuota"]), int(told["lowPriorityCoreQuota"])),
+        *("batch", "account", "show", "--resource-group", group, "--name", name),
+        *("--subscription", subscription, "--output", "json"),
     )
-    return Cores(told["dedicatedCoreQuota"], told["lowPriorityCoreQuota"])
 
 
 def cores_of(size: str) -> int:
@@ -129,6 +131,7 @@ def shortages(wanted: Cores, allowed: Cores) -> Iterator[str]:
 
 
 KNOWN_FAULTS = {
+    **dict.fromkeys(LOGIN, "nobody is logged in to Azure, or not any more: `az login`, then again"),
     "AccountCoreQuotaReached": "the Batch account's quota of cores is too small for the realtime "
     "pool: ask for more (Azure portal, Batch account, Quotas), or deploy with realtime_nodes = 0",
     "AuthorizationFailed": "you lack rights there: deploying takes Contributor and Role Based "

@@ -18,10 +18,12 @@ from infra.deploy import (
     check_losses,
     configuration,
     deployed_by,
+    joining,
     too_few_cores,
 )
 from infra.deploy_azure import account, check_room_for_account
-from infra.deploy_terraform import PROFILES, Choices, Plan, Terraform
+from infra.deploy_plan import Plan
+from infra.deploy_terraform import PROFILES, Choices, Terraform
 from infra.tools import Tool
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -83,17 +85,19 @@ def deploy(
     deployed = terraform.output("deployment")
     if deployed is None:
         check_room_for_account(az, who.subscription, region)
-    plan = terraform.plan()
-    for shortage in too_few_cores(az, plan, deployed):
-        note(f"warning: {shortage}")
-    try:
+    operators = terraform.keep_operators()
+    with terraform.planned() as plan:
+        for shortage in too_few_cores(az, plan, deployed):
+            note(f"warning: {shortage}")
+        for operator in joining(plan, operators):
+            note(
+                f"{who.user} ({operator}) becomes an operator, beside {', '.join(operators)} who "
+                "deployed before and stay so: former_operators in a --var-file ends that"
+            )
         check_losses(plan, yes)
         if not plan.empty:
             _confirm(plan, yes)
-    except BaseException:
-        terraform.forget_plan()
-        raise
-    _apply(terraform, plan, "deploy")
+        _apply(terraform, plan, "deploy")
     path = place(os.environ, config_path)
     made = configuration(deployed_by(terraform), path)
     save(path, made)
@@ -173,15 +177,15 @@ def destroy(folder: Path, config_path: Path | None, yes: bool, as_json: bool) ->
     """Take down all that `deploy` has made: books, queues, results and logs go with it."""
     terraform = Terraform(folder)
     terraform.init()
-    plan = terraform.plan(destroy=True)
-    if plan.empty:
-        raise ServerError(f"nothing is deployed from {terraform.folder}")
-    told = terraform.output("deployment")
-    # Where deploying went wrong half way, there may be no outputs.
-    group = told["resource_group"] if told else terraform.settings.get("name", NAME)
-    if not yes:
-        _confirm_by_name(group, plan)
-    _apply(terraform, plan, "destroy")
+    with terraform.planned(destroy=True) as plan:
+        if plan.empty:
+            raise ServerError(f"nothing is deployed from {terraform.folder}")
+        told = terraform.output("deployment")
+        # Where deploying went wrong half way, there may be no outputs.
+        group = told["resource_group"] if told else terraform.settings.get("name", NAME)
+        if not yes:
+            _confirm_by_name(group, plan)
+        _apply(terraform, plan, "destroy")
     path = place(os.environ, config_path)
     if told and path.exists() and f'"{group}"' in path.read_text("utf-8"):
         path.unlink()

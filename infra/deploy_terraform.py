@@ -4,6 +4,7 @@
     FOLDER/settings.tfvars.json  subscription, name and region
     FOLDER/profile.tfvars        the profile
     FOLDER/own.tfvars            what the user gave besides
+    FOLDER/deployers.tfvars.json  who has deployed before, and keeps his rights
     FOLDER/terraform.tfstate     the state, unless it is kept elsewhere (backend.tfbackend)
 
 The folder is readable by its owner alone: a state holds all that a provider tells of resources.
@@ -11,27 +12,25 @@ The folder is readable by its owner alone: a state holds all that a provider tel
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from engine.errors import ServerError, UsageError
 from infra.deploy_azure import way_out
-from infra.tools import Tool, ToolFailed, last_words
+from infra.deploy_plan import Plan
+from infra.tools import Tool, ToolFailed, ended, last_words
+
+T = TypeVar("T")
 
 MODULE = Path(__file__).parent / "terraform"
 PROFILES = ("dev", "production")
 OLDEST = (1, 9, 0)
 LOCK = ".terraform.lock.hcl"
-
-HOLDS_DATA = frozenset(
-    {"azurerm_key_vault", "azurerm_managed_redis", "azurerm_storage_account"}
-    | {"azurerm_storage_container"}
-)
-"""Kinds of resources with which data would go."""
 
 CHANGED, FAILED = 2, 1
 """Exit codes of ``terraform plan -detailed-exitcode``."""
@@ -47,41 +46,6 @@ class Choices:
     profile: str | None = None
     var_file: Path | None = None
     backend: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What would be done."""
-
-    changes: Mapping[str, int]
-    """How many resources are to be created, updated, replaced and deleted."""
-    losing: tuple[str, ...]
-    """Resources that hold data and would be replaced or deleted."""
-    outputs: Mapping[str, Any]
-    """As far as they are known before."""
-
-    @property
-    def empty(self) -> bool:
-        return not any(self.changes.values())
-
-    @classmethod
-    def read(cls, told: Mapping[str, Any]) -> "Plan":
-        """Of what ``terraform show -json`` prints of a plan."""
-        changes = dict.fromkeys(("create", "update", "replace", "delete"), 0)
-        losing = []
-        for resource in told.get("resource_changes", []):
-            kinds = set(resource["change"]["actions"])
-            kind = "replace" if kinds == {"create", "delete"} else next(iter(kinds))
-            if kind in changes:
-                changes[kind] += 1
-            if "delete" in kinds and resource["type"] in HOLDS_DATA:
-                losing.append(resource["address"])
-        outputs = told.get("planned_values", {}).get("outputs", {})
-        return cls(
-            changes,
-            tuple(losing),
-            {name: output["value"] for name, output in outputs.items() if "value" in output},
-        )
 
 
 class Terraform:
@@ -101,7 +65,7 @@ class Terraform:
         self._check_version()
 
     def _check_version(self) -> None:
-        told = orjson.loads(self._tool.ask("version", "-json"))["terraform_version"]
+        told = self._tool.ask_json(lambda told: str(told["terraform_version"]), "version", "-json")
         found = tuple(int(number) for number in re.findall(r"\d+", told)[:3])
         if found < OLDEST:
             raise UsageError(
@@ -113,7 +77,13 @@ class Terraform:
     def settings(self) -> dict[str, str]:
         """What was chosen of subscription, name and location when it was first deployed."""
         path = self.folder / "settings.tfvars.json"
-        return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
+        try:
+            return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(
+                f"cannot read {path} ({error}): it names subscription, name and location of what "
+                "is deployed from there; write it anew, or name another --dir"
+            ) from None
 
     def write(self, choices: Choices) -> None:
         """Put our module and what was chosen into the folder.
@@ -128,10 +98,19 @@ class Terraform:
                     f"{self.folder} deploys {field} {before[field]}, and this would be {value}: "
                     "name another --dir, or `azfinsim infra destroy` that one first"
                 )
+        try:
+            self._write(choices, {**before, **chosen})
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {error.filename or self.folder}: {error.strerror}: name a --dir "
+                "that you may write"
+            ) from None
+
+    def _write(self, choices: Choices, chosen: Mapping[str, str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self._copy_module()
-        settings = orjson.dumps({**before, **chosen}, option=orjson.OPT_INDENT_2)
+        settings = orjson.dumps(chosen, option=orjson.OPT_INDENT_2)
         (self.folder / "settings.tfvars.json").write_bytes(settings)
         if choices.profile is not None or not (self.folder / "profile.tfvars").exists():
             profile = MODULE / f"{choices.profile or PROFILES[0]}.tfvars"
@@ -146,9 +125,12 @@ class Terraform:
         if not self._module.exists():
             return False
         self.init()
-        told = self._ask("state", "pull").strip()
-        resources = orjson.loads(told).get("resources", []) if told else []
-        return any(each["mode"] == "managed" for each in resources)
+        if not self._ask("state", "pull").strip():
+            return False
+        return self._ask_json(
+            lambda told: any(each["mode"] == "managed" for each in told.get("resources", [])),
+            *("state", "pull"),
+        )
 
     @staticmethod
     def _chosen(choices: Choices) -> dict[str, str]:
@@ -192,17 +174,30 @@ class Terraform:
         except ToolFailed as error:
             raise _explained("terraform init", error.said) from None
 
-    def plan(self, *, destroy: bool = False) -> Plan:
-        """Work out what would be done, and show it."""
+    @contextmanager
+    def planned(self, *, destroy: bool = False) -> Iterator[Plan]:
+        """Work out what would be done, and show it; the plan can be applied within the body.
+
+        It is removed behind that, whatever happens: it holds what a state holds.
+        """
+        try:
+            yield self._plan(destroy)
+        finally:
+            self._planned.unlink(missing_ok=True)
+
+    def _plan(self, destroy: bool) -> Plan:
         asked = ["-destroy"] if destroy else []
         code = self._tool.show(
             *(f"-chdir={self._module}", "plan", "-detailed-exitcode", f"-out={self._planned}"),
             *(*self._var_files(), *asked),
         )
         if code not in (0, CHANGED):
-            raise ServerError("terraform could not make a plan: it says why above")
+            raise ServerError(
+                f"terraform could not make a plan ({ended(code)}): it says why above. Where that "
+                "is about a login: `az login`"
+            )
         self._planned.chmod(0o600)
-        return Plan.read(orjson.loads(self._ask("show", "-json", str(self._planned))))
+        return self._ask_json(Plan.read, "show", "-json", str(self._planned))
 
     def apply(self, done: Callable[[str], None]) -> None:
         """Do what was planned; ``done`` is told each resource that is ready.
@@ -215,32 +210,47 @@ class Terraform:
         with self._tool.lines(chdir, "apply", "-json", str(self._planned)) as (lines, process):
             for line in lines:
                 _follow(line, done, errors)
-        self._planned.unlink(missing_ok=True)
+        if process.returncode < 0:
+            raise ServerError(
+                f"terraform apply was {ended(process.returncode)}: what it had done by then is in "
+                "its state, but perhaps for the last of it. Say the same command again; if it says "
+                f"that the state is locked, `terraform {chdir} force-unlock` with the ID it names"
+            )
         if process.returncode:
             raise _explained("terraform apply", "; ".join(errors) or "it gave no reason")
 
     def output(self, name: str) -> Any:
         """An output; None if there is none, because nothing was deployed yet."""
-        told = orjson.loads(self._ask("output", "-json"))
-        return told[name]["value"] if name in told else None
+        return self._ask_json(
+            lambda told: told.get(name, {"value": None})["value"], "output", "-json"
+        )
 
-    def forget_plan(self) -> None:
-        """Remove a plan that is not to be carried out."""
-        self._planned.unlink(missing_ok=True)
+    def keep_operators(self) -> list[str]:
+        """Have all who deployed before keep their rights; returns their object IDs.
+
+        Terraform knows who deploys now alone. Who did before stands in its state, wherever that is.
+        """
+        before = sorted(self.output("deployers") or [])
+        (self.folder / _DEPLOYERS).write_bytes(orjson.dumps({"deployers": before}))
+        return before
 
     @property
     def _planned(self) -> Path:
         return self.folder / "plan.tfplan"
 
     def _var_files(self) -> list[str]:
-        names = ("profile.tfvars", "own.tfvars", "settings.tfvars.json")
+        names = ("profile.tfvars", "own.tfvars", "settings.tfvars.json", _DEPLOYERS)
         return [f"-var-file={self.folder / n}" for n in names if (self.folder / n).exists()]
 
     def _ask(self, command: str, *arguments: str) -> str:
         return self._tool.ask(f"-chdir={self._module}", command, *arguments)
 
+    def _ask_json(self, read: Callable[[Any], T], command: str, *arguments: str) -> T:
+        return self._tool.ask_json(read, f"-chdir={self._module}", command, *arguments)
+
 
 _BACKEND = "backend.tfbackend"
+_DEPLOYERS = "deployers.tfvars.json"
 
 
 def _follow(line: str, done: Callable[[str], None], errors: list[str]) -> None:
@@ -249,12 +259,11 @@ def _follow(line: str, done: Callable[[str], None], errors: list[str]) -> None:
         told = orjson.loads(line)
     except orjson.JSONDecodeError:
         return
-    match told.get("type"):
-        case "apply_complete":
-            done(told["hook"]["resource"]["addr"])
-        case "diagnostic" if told.get("@level") == "error":
-            diagnostic = told["diagnostic"]
-            errors.append(f"{diagnostic['summary']}: {last_words(diagnostic.get('detail', ''))}")
+    match told:
+        case {"type": "apply_complete", "hook": {"resource": {"addr": str(address)}}}:
+            done(address)
+        case {"type": "diagnostic", "@level": "error", "diagnostic": {"summary": summary, **rest}}:
+            errors.append(f"{summary}: {last_words(str(rest.get('detail', '')))}")
 
 
 def _explained(what: str, said: str) -> ServerError:

@@ -7,8 +7,13 @@ resource "azurerm_consumption_budget_resource_group" "grid" {
   amount            = var.budget
   time_grain        = "Monthly"
 
+  # Azure takes a first day of the month that is not past. It is of interest when the budget is made.
   time_period {
-    start_date = "${var.budget_start}T00:00:00Z"
+    start_date = formatdate("YYYY-MM-01'T'00:00:00Z", plantimestamp())
+  }
+
+  lifecycle {
+    ignore_changes = [time_period]
   }
 
   notification {

@@ -12,7 +12,11 @@ locals {
 
   tags = merge({ application = "azfinsim" }, var.tags)
 
-  operators = setunion(var.operators, [data.azurerm_client_config.current.object_id])
+  # Whoever deploys has to stay one when somebody else does.
+  deployers = setsubtract(
+    setunion(var.deployers, [data.azurerm_client_config.current.object_id]), var.former_operators
+  )
+  operators = setsubtract(setunion(var.operators, local.deployers), var.former_operators)
 }
 
 resource "azurerm_resource_group" "grid" {

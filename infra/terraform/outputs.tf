@@ -31,6 +31,11 @@ output "network" {
   value       = azurerm_virtual_network.grid.id
 }
 
+output "deployers" {
+  description = "Who is an operator because he has deployed. `azfinsim infra deploy` gives it back as the variable."
+  value       = local.deployers
+}
+
 output "cores" {
   description = "How many cores of each kind the pools may come to use, by size of machine."
   value = {

@@ -52,6 +52,32 @@ variable "operators" {
   }
 }
 
+variable "deployers" {
+  description = "Object IDs of those who have deployed before; `azfinsim infra deploy` fills it in."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition = alltrue([
+      for id in var.deployers : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", id))
+    ])
+    error_message = "deployers must be object IDs of Entra ID."
+  }
+}
+
+variable "former_operators" {
+  description = "Object IDs of those who are operators no longer, though they have deployed."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition = alltrue([
+      for id in var.former_operators : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", id))
+    ])
+    error_message = "former_operators must be object IDs of Entra ID, as the output deployers has them."
+  }
+}
+
 # --- Network ------------------------------------------------------------------------------------
 
 variable "private_endpoints" {
@@ -350,16 +376,5 @@ variable "budget" {
   validation {
     condition     = var.budget == 0 || length(var.alert_emails) > 0
     error_message = "budget needs alert_emails: there is nobody to be warned."
-  }
-}
-
-variable "budget_start" {
-  description = "First day of the month from which the budget counts. Changing it makes the budget anew."
-  type        = string
-  default     = "2026-01-01"
-
-  validation {
-    condition     = can(regex("^20[0-9]{2}-(0[1-9]|1[0-2])-01$", var.budget_start))
-    error_message = "budget_start must be the first day of a month, as in 2026-01-01."
   }
 }

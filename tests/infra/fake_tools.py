@@ -39,6 +39,8 @@ if answer["until_interrupted"]:
     time.sleep(0.2)  # What it has begun, to be finished.
     Path({running!r}).rename({stopped!r})
     Path({stopped!r}).write_text(str(len(interrupts)))
+if answer["code"] < 0:
+    os.kill(os.getpid(), -answer["code"])
 sys.exit(answer["code"])
 """
 

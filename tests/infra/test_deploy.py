@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.config import load
+from infra.tools import _passing_on
 from tests.infra.fake_tools import (
     GROUP,
     OUTPUTS,
@@ -83,7 +84,12 @@ def test_what_terraform_is_told(tools: FakeTools) -> None:
     (plan,) = tools.called("plan -detailed")
     files = [Path(word.partition("=")[2]).name for word in plan.arguments if "-var-file" in word]
     # What is said last goes before the rest.
-    assert files == ["profile.tfvars", "own.tfvars", "settings.tfvars.json"]
+    assert files == [
+        "profile.tfvars",
+        "own.tfvars",
+        "settings.tfvars.json",
+        "deployers.tfvars.json",
+    ]
     assert plan.environment["TF_IN_AUTOMATION"] == "1"
     assert plan.environment["CHECKPOINT_DISABLE"] == "1"
     assert run(tools, "deploy", "--yes").returncode == 0
@@ -187,7 +193,7 @@ def test_where_nothing_is_there_all_may_be_chosen_anew(tools: FakeTools, state: 
             "^account show",
             {"complains": "ERROR: Please run 'az login' to setup account.", "code": 1},
             3,
-            "nobody is logged in to Azure: `az login`",
+            "nobody is logged in to Azure, or not any more: `az login`",
         ),
         (
             "az",
@@ -217,6 +223,37 @@ def test_where_nothing_is_there_all_may_be_chosen_anew(tools: FakeTools, state: 
         ),
         ("terraform", " plan ", {"code": 1}, 3, "terraform could not make a plan"),
         ("az", "^account show", {"complains": "boom", "code": 9}, 3, "az failed (exit code 9)"),
+        ("az", "^account show", {"code": -9}, 3, "az failed (killed by SIGKILL, not by us)"),
+        ("terraform", " plan ", {"code": -9}, 3, "could not make a plan (killed by SIGKILL"),
+        # A login that lapses in the middle.
+        (
+            "az",
+            "list-locations",
+            {"complains": "ERROR: AADSTS700082: The refresh token has expired", "code": 1},
+            3,
+            "or not any more: `az login`, then again (ERROR: AADSTS700082",
+        ),
+        (
+            "terraform",
+            " init ",
+            {"complains": "Error: building account: AADSTS50173: revoked", "code": 1},
+            3,
+            "way out: nobody is logged in to Azure, or not any more: `az login`",
+        ),
+        # Something else of that name, or another version.
+        (
+            "az",
+            "^account show",
+            {"prints": "Hello"},
+            3,
+            "`az account show --output json` has printed (Hello)",
+        ),
+        ("az", "^account show", {"prints": "{}"}, 3, "cannot be made out"),
+        ("az", "list-locations", {"prints": "7"}, 3, "cannot be made out"),
+        ("terraform", "^version", {"prints": "Terraform v1.5"}, 3, "`terraform version -json` has"),
+        ("terraform", " output ", {"prints": ""}, 3, "has printed (nothing)"),
+        ("terraform", " output ", {"prints": "[1]"}, 3, "cannot be made out"),
+        ("terraform", " show ", {"prints": '{"resource_changes": [1]}'}, 3, "cannot be made out"),
     ],
 )
 def test_what_can_be_wrong_beforehand(  # What is played, and what comes of it.
@@ -235,6 +272,79 @@ def test_a_tool_is_missing(tools: FakeTools, name: str) -> None:
     ended = run(tools, "deploy", "--yes")
     assert ended.returncode == 2
     assert f"{name} is not on PATH, and is needed here: https://" in ended.stderr
+
+
+def test_a_tool_cannot_be_run(tools: FakeTools) -> None:
+    (tools.path / "az").write_text("#!/nowhere/python\n")
+    ended = run(tools, "deploy", "--yes")
+    assert ended.returncode == 2
+    assert f"cannot run {tools.path / 'az'}: " in ended.stderr
+
+
+def test_settings_that_cannot_be_read(tools: FakeTools) -> None:
+    folder = tools.path.parent / "azfinsim-terraform"
+    folder.mkdir()
+    (folder / "settings.tfvars.json").write_text("{")
+    ended = run(tools, "deploy", "--yes")
+    assert ended.returncode == 2
+    assert "write it anew, or name another --dir" in ended.stderr
+    ended = run(tools, "deploy", "--yes", "--dir", "/proc/azfinsim")
+    assert ended.returncode == 2
+    assert "cannot write" in ended.stderr
+
+
+ADA, BOB = "aaaaaaaa-0000-0000-0000-000000000000", "bbbbbbbb-0000-0000-0000-000000000000"
+
+
+def test_who_deployed_before_keeps_his_rights(tools: FakeTools) -> None:
+    """By the state, which others may share: the folder of who comes second knows nobody."""
+    outputs = {"deployment": {"value": OUTPUTS}, "deployers": {"value": [ADA]}}
+    tools.answer("terraform", " output ", outputs)
+    plan = planned((GROUP, ["create"]))
+    plan["planned_values"]["outputs"]["deployers"] = {"value": [ADA, BOB]}
+    tools.answer("terraform", " show ", plan)
+    ended = run(tools, "deploy", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    told = tools.path.parent / "azfinsim-terraform" / "deployers.tfvars.json"
+    assert json.loads(told.read_text()) == {"deployers": [ADA]}
+    assert f"ada@x.com ({BOB}) becomes an operator, beside {ADA} who" in ended.stderr
+    # Once told is enough.
+    tools.answer("terraform", " output ", {**outputs, "deployers": {"value": [ADA, BOB]}})
+    assert "becomes an operator" not in run(tools, "deploy", "--yes").stderr
+
+
+def test_apply_is_killed(tools: FakeTools) -> None:
+    tools.answer("terraform", " apply ", "7\n[]\n", code=-9)
+    ended = run(tools, "deploy", "--yes")
+    assert ended.returncode == 3
+    assert "terraform apply was killed by SIGKILL" in ended.stderr
+    assert "force-unlock" in ended.stderr
+    assert not (tools.path.parent / "azfinsim-terraform" / "plan.tfplan").exists()
+
+
+def _hear() -> None:
+    """Take SIGINT, which what a shell runs in the background ignores."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_an_interrupt_while_a_tool_is_being_started_reaches_it() -> None:
+    with _passing_on("sleep") as interrupts:
+        os.kill(os.getpid(), signal.SIGTERM)
+        eventually(lambda: interrupts.came, 10, "the signal")
+        with subprocess.Popen(["sleep", "60"], text=True, preexec_fn=_hear) as process:
+            interrupts.go_to(process)
+            assert process.wait(10) == -signal.SIGINT
+
+
+def test_what_is_ignored_stays_so() -> None:
+    """As under nohup, where the terminal may be closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _passing_on("sleep"):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_no_room_for_a_batch_account(tools: FakeTools) -> None:
@@ -294,6 +404,7 @@ def test_an_interrupt_is_passed_on_and_waited_for(
         stderr=subprocess.PIPE,
         text=True,
         process_group=0,
+        preexec_fn=_hear,
     ) as process:
         eventually(tools.running.exists, 30, "terraform at work")
         tell(process.pid, number)
@@ -303,6 +414,7 @@ def test_an_interrupt_is_passed_on_and_waited_for(
     assert tools.stopped.read_text() == "1"
     assert "terraform finishes what it has begun" in said
     assert "Traceback" not in said
+    assert not (tools.path.parent / "azfinsim-terraform" / "plan.tfplan").exists()
 
 
 def test_config(tools: FakeTools) -> None:
@@ -363,6 +475,7 @@ def test_destroy_asks_for_the_name(doomed: FakeTools, answer: str, code: int, ap
     assert answered(doomed, answer, "destroy") == code
     assert len(doomed.called(" apply ")) == applied
     assert (doomed.path.parent / "azfinsim.json").exists() == (code != 0)
+    assert not (doomed.path.parent / "azfinsim-terraform" / "plan.tfplan").exists()
 
 
 def test_destroy_keeps_the_configuration_of_another(doomed: FakeTools) -> None:

@@ -129,8 +129,9 @@ def test_the_real_terraform_takes_what_we_write(
     )
     terraform.init()
     assert terraform.output("deployment") is None
-    with pytest.raises(Exception, match="could not make a plan"):
-        terraform.plan()
+    assert terraform.keep_operators() == []
+    with pytest.raises(Exception, match="could not make a plan"), terraform.planned():
+        pass
     said = capfd.readouterr().err
     # The provider is what gives up, being no more than a schema, or nobody being logged in.
     assert "azurerm" in said
@@ -167,6 +168,24 @@ def test_metrics_are_those_that_are_sent() -> None:
     sent = {measure.name for measure in (*telemetry.COUNTS, *telemetry.LEVELS)}
     sent |= {f"{times.name}.{figure}" for times in telemetry.TIMES for figure in FIGURES}
     assert wanted <= sent
+
+
+def test_dimensions_are_those_that_are_sent() -> None:
+    """Each query splits by labels that the metrics bear which it asks for."""
+    named = dict(re.findall(r'(\w+) += "(azfinsim\.[\w.]+)"', _text("monitor.tf")))
+    labels = {each.name: each.labels for each in (*telemetry.COUNTS, *telemetry.LEVELS)}
+    labels |= {
+        f"{each.name}.{figure}": each.labels for each in telemetry.TIMES for figure in FIGURES
+    }
+    queries = re.findall(r"<<-KQL\n(.*?)\n +KQL", _text("workbook.tf") + _text("alerts.tf"), re.S)
+    split = 0
+    for query in queries:
+        told = {label for name in re.findall(r"local\.metric\.(\w+)", query)
+                for label in labels[named[name]]}  # fmt: skip
+        asked = set(re.findall(r"customDimensions\.(\w+)", query))
+        assert asked <= told, query
+        split += bool(asked)
+    assert split == 10
 
 
 def test_sizes_are_understood() -> None:

@@ -16,6 +16,8 @@ run "refused_1" {
     name                  = "my-grid"
     location              = "West Europe"
     operators             = ["me@example.com"]
+    deployers             = ["me"]
+    former_operators      = ["you"]
     address_space         = "10.0.0.0/26"
     allowed_ips           = ["203.0.113"]
     peer_vnets            = { office = "office" }
@@ -35,13 +37,14 @@ run "refused_1" {
     alert_emails          = ["nobody"]
     alert_backlog_minutes = 0
     alert_realtime_ms     = 0
-    budget_start          = "2026-01-15"
   }
   expect_failures = [
     var.subscription,
     var.name,
     var.location,
     var.operators,
+    var.deployers,
+    var.former_operators,
     var.address_space,
     var.allowed_ips,
     var.peer_vnets,
@@ -61,7 +64,6 @@ run "refused_1" {
     var.alert_emails,
     var.alert_backlog_minutes,
     var.alert_realtime_ms,
-    var.budget_start,
   ]
 }
 

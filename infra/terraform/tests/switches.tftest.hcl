@@ -111,13 +111,16 @@ run "of_the_network_and_watching" {
     error_message = "thresholds are in the metrics' units"
   }
   assert {
-    condition     = azurerm_consumption_budget_resource_group.grid[0].amount == 500 && length(azurerm_consumption_budget_resource_group.grid[0].notification) == 2
+    condition     = azurerm_consumption_budget_resource_group.grid[0].amount == 500 && endswith(azurerm_consumption_budget_resource_group.grid[0].time_period[0].start_date, "-01T00:00:00Z") && length(azurerm_consumption_budget_resource_group.grid[0].notification) == 2
     error_message = "the budget warns twice"
   }
 }
 
 run "small_and_elsewhere" {
   variables {
+    deployers        = ["88888888-8888-8888-8888-888888888888", "99999999-9999-9999-9999-999999999999"]
+    former_operators = ["99999999-9999-9999-9999-999999999999"]
+
     redis_sku               = "Balanced_B0"
     redis_high_availability = false
     redis_append_only       = false
@@ -131,6 +134,14 @@ run "small_and_elsewhere" {
     purge_protection        = false
     name                    = "risk"
     location                = "northeurope"
+  }
+  assert {
+    condition     = keys(azurerm_managed_redis_access_policy_assignment.operator) == ["33333333-3333-3333-3333-333333333333", "88888888-8888-8888-8888-888888888888"]
+    error_message = "who has deployed before keeps his rights until he is named as gone"
+  }
+  assert {
+    condition     = output.deployers == toset(["33333333-3333-3333-3333-333333333333", "88888888-8888-8888-8888-888888888888"])
+    error_message = "the state remembers who has deployed"
   }
   assert {
     condition     = azurerm_managed_redis.grid.default_database[0].persistence_append_only_file_backup_frequency == null && !azurerm_managed_redis.grid.high_availability_enabled
