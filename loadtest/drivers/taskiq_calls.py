@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from engine.call import Reply
 from engine.connection import Address
 from engine.errors import Dead, Refused
-from loadtest.drivers.taskiq_tasks import CALL, broker_at
+from loadtest.drivers.taskiq_tasks import CALL, broker_at, opened
 from loadtest.generator.ledger import Made
 
 ASK_EVERY = 0.002
@@ -32,12 +32,8 @@ LATE_EVERY = 0.2
 @asynccontextmanager
 async def asking(address: Address) -> AsyncIterator["TaskiqCalls"]:
     """What makes calls at a server without a password."""
-    broker = broker_at(address.url)
-    await broker.startup()
-    try:
+    async with opened(broker_at(address.url)) as broker:
         yield TaskiqCalls(broker.find_task(CALL))
-    finally:
-        await broker.shutdown()
 
 
 @dataclass(slots=True)

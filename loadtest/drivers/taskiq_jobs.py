@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from engine.job import Lane
 from engine.outcome import Counts
-from loadtest.drivers.taskiq_tasks import CALLS, CHUNK, JOBS, RESULTS, broker_at
+from loadtest.drivers.taskiq_tasks import CALLS, CHUNK, JOBS, RESULTS, broker_at, opened
 from loadtest.generator.calls import trades_for
 from loadtest.scenario import BulkPart
 from producer.client_asks import Asked, encode_asked
@@ -82,17 +82,13 @@ class TaskiqJobs:
         request = orjson.loads(encode_asked(asked))
         trades = trades_for(part.algorithm, self.seed, part.trades)
         chunks = [trades[at : at + part.chunk] for at in range(0, len(trades), part.chunk)]
-        broker = broker_at(self.url)
-        await broker.startup()
-        try:
+        async with opened(broker_at(self.url)) as broker:
             for start in range(0, len(chunks), AT_ONCE):
                 async with anyio.create_task_group() as group:
                     for chunk in chunks[start : start + AT_ONCE]:
                         self._tasks += 1
                         name = f"{JOBS}-{self._tasks}"
                         group.start_soon(_send, broker.find_task(CHUNK), name, chunk, request)
-        finally:
-            await broker.shutdown()
         self._submitted += len(trades)
 
 

@@ -6,8 +6,11 @@ Needs ``taskiq-redis``, which only developers have.
 """
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 from taskiq import AsyncBroker
 from taskiq.serializers import ORJSONSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
@@ -57,6 +60,17 @@ def broker_at(url: str, read: int = 1) -> AsyncBroker:
     made.register_task(_call, task_name=CALL)
     made.register_task(_chunk, task_name=CHUNK)
     return made
+
+
+@asynccontextmanager
+async def opened(broker: AsyncBroker) -> AsyncIterator[AsyncBroker]:
+    """A broker that is started, and whose connections are closed whenever its user is cancelled."""
+    try:
+        await broker.startup()
+        yield broker
+    finally:
+        with anyio.CancelScope(shield=True):
+            await broker.shutdown()
 
 
 def _call(trade: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
