@@ -20,7 +20,7 @@ from engine.pricing.pricer import Divisible, Pricer
 
 async def run(desk: RealtimeDesk) -> None:
     """One slot: price calls until there will be no more."""
-    async with own_process(memory=desk.desk.settings.slot_memory) as process:
+    async with own_process(desk.desk.settings, tasks=desk.tasks) as process:
         while batch := await desk.holdings.next(desk.pace.together):
             telemetry.slots_busy.change(1)
             try:
@@ -78,14 +78,13 @@ def _divided(desk: RealtimeDesk, pricer: Pricer) -> Pricer:
 
 async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held) -> None:
     """Price one call in a process; it may have killed some, and others with other calls (G5)."""
-    warm_up = desk.desk.settings.warm_up
     while True:
         try:
             # That may take longer than a caller waits: killed at each deadline, no process would
             # ever come to answer anybody. The caller is told at his deadline all the same.
             desk.make_ready(held)
             try:
-                await process.begin(held.call.algorithm, warm_up)
+                await process.begin(held.call.algorithm)
             finally:
                 desk.unready.discard(held)
             if not desk.holdings.open(held) or not _in_time(desk, held):
