@@ -33,7 +33,7 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
     """One slot: price entries until there will be no more."""
     settings = desk.settings
     async with own_process(settings, behind=settings.realtime) as process:
-        while batch := await desk.holdings.next(desk.pace.at_once, desk.staff.leaves):
+        while batch := await desk.holdings.next(desk.pace.at_once, desk.staff.too_many):
             telemetry.slots_busy.change(1)
             try:
                 pricer = find(batch[0].job.algorithm)
@@ -45,6 +45,7 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
                     await _price_in_process(desk, process, held)
             finally:
                 telemetry.slots_busy.change(-1)
+        desk.staff.left()
 
 
 def _apart(settings: Settings, pricer: Pricer, held: Held) -> bool:

@@ -24,7 +24,7 @@ async def run(desk: Desk) -> None:
     """Watch, until cancelled."""
     if not telemetry.kept():
         return
-    telemetry.slots.set(desk.settings.slots, desk.settings.served)
+    desk.tell_slots()
     async with anyio.create_task_group() as watching:
         watching.start_soon(_watch_loop)
         watching.start_soon(_watch_lanes, desk)

@@ -21,12 +21,13 @@ from engine.pricing.pricer import Divisible, Pricer
 async def run(desk: RealtimeDesk) -> None:
     """One slot: price calls until there will be no more."""
     async with own_process(desk.desk.settings, tasks=desk.tasks) as process:
-        while batch := await desk.holdings.next(desk.pace.together):
+        while batch := await desk.holdings.next(desk.pace.together, desk.staff.too_many):
             telemetry.slots_busy.change(1)
             try:
                 await _price(desk, process, batch)
             finally:
                 telemetry.slots_busy.change(-1)
+        desk.staff.left()
 
 
 async def _price(desk: RealtimeDesk, process: SlotProcess, batch: Sequence[Held]) -> None:
@@ -70,7 +71,7 @@ async def _price_in_thread(desk: RealtimeDesk, pricer: Pricer, batch: Sequence[H
 
 def _divided(desk: RealtimeDesk, pricer: Pricer) -> Pricer:
     """The pricer, with the help of slots that have nothing to do, if it can be helped."""
-    others = desk.desk.settings.slots - 1
+    others = desk.staff.wanted - 1
     if others and isinstance(pricer, Divisible):
         return pricer.divided(AtOnce(desk.threads, others))
     return pricer

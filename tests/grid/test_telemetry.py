@@ -119,7 +119,7 @@ def check_metrics(azure: Sink) -> None:
     bulk = [p for p in points["azfinsim.price.p50"] if p["properties"]["lane"] == "bulk"]
     assert 0.0009 < bulk[0]["value"] < 0.1
     slots = {(p["value"], p["properties"]["lanes"]) for p in points["azfinsim.slots"]}
-    assert slots == {(2, "realtime,high,bulk")}
+    assert slots == {(4, "realtime,high,bulk")}
 
 
 def check_traces(azure: Sink) -> None:
