@@ -20,6 +20,7 @@ from engine.edge import LazyGroup
         "loadtest": "loadtest.commands:loadtest",
         "pool": "infra.pool_commands:pool",
         "infra": "infra.commands:infra",
+        "top": "azfinsim.top.command:top",
     },
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )

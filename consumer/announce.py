@@ -10,6 +10,7 @@ from engine.roster import TIME_TO_LIVE
 async def run(desk: Desk) -> None:
     """Announce this consumer until cancelled."""
     while True:
+        desk.pulse.beat(anyio.current_time(), desk.priced)
         await patiently("announce", desk.grid.roster.announce, desk.presence)
         with anyio.move_on_after(TIME_TO_LIVE / 4):
             await desk.news.wait()

@@ -1,6 +1,7 @@
 """The desk: what the roles of one consumer share."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from consumer.holdings import Held, Holdings
 from consumer.pace import Pace
 from consumer.patience import patiently
 from consumer.pricers import Pricers
+from consumer.pulse import Pulse
 from consumer.settings import Settings
 from consumer.slot_process import ProcessDied
 from consumer.staff import Staff
@@ -23,6 +25,7 @@ from engine import telemetry
 from engine.entry import Entry, Settlement, Unreadable
 from engine.grid import Grid
 from engine.job import Lane
+from engine.machine import resident
 from engine.roster import Presence
 
 STEP_ASIDE = 0.25
@@ -47,6 +50,7 @@ class Desk:
     settlements: MemoryObjectSendStream[Settlement]
     priced: int = 0
     """Trades settled since the start."""
+    pulse: Pulse = field(default_factory=Pulse)
     aside: dict[Lane, float] = field(default_factory=dict)
     """Until when this consumer leaves a lane to the others, by the event loop's clock."""
     followers: list[Callable[[int], None]] = field(default_factory=list)
@@ -81,6 +85,10 @@ class Desk:
             self.drain.begun,
             dict(self.pricers.lacking),
             self.settings.crew,
+            host=socket.gethostname(),
+            busy=self.staff.busy,
+            rate=self.pulse.rate,
+            memory=resident(),
         )
 
     async def accept(self, messages: Sequence[Entry | Unreadable]) -> None:
@@ -95,8 +103,9 @@ class Desk:
         lacking = len(self.pricers.lacking)
         began = time.perf_counter()
         fetched = await patiently("fetch", self.fetcher.prepare, messages)
-        if messages:
-            telemetry.fetch.note(time.perf_counter() - began, str(messages[0].lane))
+        seconds = time.perf_counter() - began
+        for lane in {message.lane for message in messages}:
+            telemetry.fetch.note(seconds, str(lane))
         if len(self.pricers.lacking) != lacking:
             # Where all lack a pricer, the last to learn so rejects the trades.
             self.news.set()

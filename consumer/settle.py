@@ -1,7 +1,7 @@
 """Settle: makes results take effect, many entries in one exchange with the server (G1, G2)."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -40,24 +40,27 @@ async def run(desk: Desk, finished: MemoryObjectReceiveStream[Settlement]) -> No
                 batch.append(finished.receive_nowait())
             except (anyio.WouldBlock, anyio.EndOfStream):
                 break
-        await insist("jobs", batch, desk.grid.streams.settle, partial(_conclude, desk))
+        lanes = {str(settlement.entry.lane) for settlement in batch}
+        await insist(lanes, batch, desk.grid.streams.settle, partial(_conclude, desk))
 
 
 async def insist(
-    lane: str,
+    lanes: Collection[str],
     batch: Sequence[T],
     settle: Callable[[Sequence[T]], Awaitable[list[int | Exception]]],
     conclude: Callable[[T, int | Exception], Awaitable[None]],
 ) -> None:
     """Settle a batch; what the server cannot take now is tried again until it can.
 
-    ``lane`` is what it is for, as telemetry has it.
+    ``lanes`` are those whose entries are in it: each has waited for all.
     """
     failures = 0
     while batch:
         began = time.perf_counter()
         results = await patiently("settle", settle, batch)
-        telemetry.settle.note(time.perf_counter() - began, lane)
+        seconds = time.perf_counter() - began
+        for lane in lanes:
+            telemetry.settle.note(seconds, lane)
         again = []
         for settlement, result in zip(batch, results, strict=True):
             if passes(result):

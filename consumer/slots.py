@@ -34,8 +34,7 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
     settings = desk.settings
     async with own_process(settings, behind=settings.realtime) as process:
         while batch := await desk.holdings.next(desk.pace.at_once, desk.staff.too_many):
-            telemetry.slots_busy.change(1)
-            try:
+            with desk.staff.pricing():
                 pricer = find(batch[0].job.algorithm)
                 apart = [held for held in batch if _apart(settings, pricer, held)]
                 # Those together first, lest they wait for what may never end.
@@ -43,8 +42,6 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
                     await _price_in_thread(desk, pricer, together, limiter)
                 for held in apart:
                     await _price_in_process(desk, process, held)
-            finally:
-                telemetry.slots_busy.change(-1)
         desk.staff.left()
 
 

@@ -4,11 +4,14 @@ A machine's cores may come and go while a consumer works. A slot that is one too
 is done with what it prices; one that lacks is started.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+
+from engine import telemetry
 
 
 class Staff:
@@ -17,6 +20,8 @@ class Staff:
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
         self.at_work = 0
+        self.busy = 0
+        """Slots that are pricing, those of realtime too."""
         self._changed = anyio.Event()
 
     def resize(self, wanted: int) -> None:
@@ -31,6 +36,17 @@ class Staff:
     def left(self) -> None:
         """A slot has left."""
         self.at_work -= 1
+
+    @contextmanager
+    def pricing(self) -> Iterator[None]:
+        """Count one slot more as busy while the body runs."""
+        self.busy += 1
+        telemetry.slots_busy.change(1)
+        try:
+            yield
+        finally:
+            self.busy -= 1
+            telemetry.slots_busy.change(-1)
 
     async def run(self, group: TaskGroup, slot: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Start slots in a task group as they are wanted, until cancelled."""

@@ -25,6 +25,8 @@ async def run(desk: Desk) -> None:
     if not telemetry.kept():
         return
     desk.tell_slots()
+    # Who has done nothing yet tells so.
+    telemetry.slots_busy.change(0)
     async with anyio.create_task_group() as watching:
         watching.start_soon(_watch_loop)
         watching.start_soon(_watch_lanes, desk)

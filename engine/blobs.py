@@ -25,6 +25,9 @@ MOST_BLOCKS = 50_000
 
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 
+_SECRET = re.compile(r"(?i)(sig|signature|accountkey|password)=|^[^/]*://([^/]*@|[^?#]*[?#])")
+"""A key or a signature; and parts of a URL where one may be, and nothing else."""
+
 
 class BlobError(AzfinsimError):
     """Nothing can be written there, or not now; the message says why."""
@@ -69,10 +72,14 @@ class Writer(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.commit()
-        else:
+        if kind is not None:
             self.give_up()
+            return
+        try:
+            self.commit()
+        except BaseException:
+            self.give_up()
+            raise
 
     @abstractmethod
     def write(self, data: bytes) -> None:
@@ -93,6 +100,12 @@ def open_blobs(place: str, environment: Mapping[str, str]) -> Blobs:
     Whoever we are to Azure (``engine.credentials``) needs the role Storage Blob Data Contributor.
     Raises UsageError for a place that is none, and if the SDK is not installed.
     """
+    if _SECRET.search(place):
+        # Also where it is no URL: a folder of that name would show it to all.
+        raise UsageError(
+            f"{_shown(place)}: a place for blobs has no key and no signature: "
+            "Entra ID says who may write"
+        )
     if "://" not in place:
         return Folder(Path(place))
     from engine.blobs_azure import open_container
@@ -100,15 +113,21 @@ def open_blobs(place: str, environment: Mapping[str, str]) -> Blobs:
     return open_container(*_parts(place), environment)
 
 
+def _shown(place: str) -> str:
+    """What may be shown of a place that may hold a secret."""
+    host = re.match(r"([a-z]+://)(?:[^/?#]*@)?([\w.:-]+)(?=[/?#]|$)", place)
+    return f"{host[1]}{host[2]}/…" if host else "what was named"
+
+
 def _parts(place: str) -> tuple[str, str, str]:
     """The account's URL, the container and the path in it."""
-    url = urlsplit(place)
-    parts = [part for part in url.path.split("/") if part]
-    if url.username or url.password or url.query or url.fragment:
+    try:
+        url = urlsplit(place)
+    except ValueError:
         raise UsageError(
-            f"{url.scheme}://{url.hostname}/…: a place for blobs has no key and no signature: "
-            "Entra ID says who may write"
-        )
+            f"{_shown(place)}: must be az://ACCOUNT/CONTAINER/PATH, https:// or a folder"
+        ) from None
+    parts = [part for part in url.path.split("/") if part]
     if url.scheme == "az":
         account = f"https://{url.netloc}.blob.core.windows.net"
     elif url.scheme == "https":

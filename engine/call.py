@@ -30,6 +30,9 @@ _MOMENT = Term(Kind.INTEGER, low=0, high=2**53)
 
 _OUTCOMES = [str(outcome) for outcome in Outcome]
 
+_NUMBERS = frozenset(("attempts", "ms", *KNOWN))
+"""What is a number of a result record, where it is there."""
+
 MOST_TRACEPARENT = 128
 """Bytes; W3C's have 55."""
 
@@ -136,12 +139,13 @@ class Reply:
             raise ValueError(f"a reply has the outcome {_shown(record.get('outcome'))}")
         if not isinstance(call, str) or not isinstance(consumer, str):
             raise ValueError(f"a reply to {_shown(call)} by {_shown(consumer)}")
-        numbers = {name: record.get(name, 0) for name in ("attempts", "ms", *KNOWN)}
-        numbers["queued_ms"] = stored.get("queued_ms")
-        for name, value in numbers.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+        queued_ms: Any = stored.get("queued_ms")
+        numbers = [(name, record[name]) for name in _NUMBERS.intersection(record)]
+        for name, value in (*numbers, ("queued_ms", queued_ms)):
+            # As JSON has them: true is none.
+            if type(value) not in (int, float):
                 raise ValueError(f"a reply has {name} {_shown(value)}")
-        return cls(call, record, consumer, numbers["queued_ms"])
+        return cls(call, record, consumer, queued_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,23 @@ class Calls(Group[Call]):
         """Delete what was answered to a client that leaves."""
         await self.redis.unlink(keys.replies(partition, client))
 
+    async def queued_ever(self) -> int | None:
+        """Calls that were queued since their streams were made, those handed back again.
+
+        None where the server does not count them, which Redis does from 7.0 on.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        for partition in range(self.partitions):
+            pipe.xinfo_stream(keys.stream(partition, Lane.REALTIME))
+        total = 0
+        for info in await pipe.execute(raise_on_error=False):
+            if isinstance(info, ResponseError) and "no such key" in str(info):
+                continue
+            if not isinstance(info, dict) or "entries-added" not in info:
+                return None
+            total += int(info["entries-added"])
+        return total
+
     async def server_time(self, partition: int) -> float:
         """Unix time in seconds by the clock of the server that a partition lies on.
 

@@ -1,7 +1,7 @@
 """Reaching a Redis server: what it must be able to do, and its errors in our words."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
@@ -184,6 +184,18 @@ async def _check_version(redis: Redis) -> None:
                 f"the server is Redis {version}: azfinsim needs {OLDEST[0]}.{OLDEST[1]} or later, "
                 "or Valkey"
             )
+
+
+async def node_infos(redis: Any) -> dict[str, Mapping[str, Any]]:
+    """What INFO tells of the server, by node; of a cluster, of those that take writes.
+
+    Raises what redis-py raises, where INFO is refused too.
+    """
+    if not isinstance(redis, RedisCluster):
+        return {"the server": await redis.info()}
+    found: dict[str, Any] = await redis.info(target_nodes=RedisCluster.PRIMARIES)
+    # A cluster of one node answers for itself.
+    return found if "redis_version" not in found else {"the server": found}
 
 
 def text(value: object) -> str:

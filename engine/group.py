@@ -232,6 +232,20 @@ class Group(ABC, Generic[M]):
         lengths = iter(await pipe.execute())
         return {lane: sum(next(lengths) for _ in range(self.partitions)) for lane in lanes}
 
+    async def pending(self, lanes: Sequence[Lane]) -> dict[Lane, int]:
+        """Entries of each lane that consumers have; the others of the backlog wait."""
+        pipe: Any = self.redis.pipeline(transaction=False)
+        for lane in lanes:
+            for partition in range(self.partitions):
+                pipe.xpending(keys.stream(partition, lane), keys.GROUP)
+        # A lane that nobody has served has no group.
+        found = iter(await pipe.execute(raise_on_error=False))
+        each = {lane: [next(found) for _ in range(self.partitions)] for lane in lanes}
+        return {
+            lane: sum(told["pending"] for told in streams if isinstance(told, dict))
+            for lane, streams in each.items()
+        }
+
     async def oldest(self, lanes: Sequence[Lane]) -> dict[Lane, float]:
         """Seconds since the oldest entry of each lane was queued, by the server's clock; 0 if none.
 

@@ -1,7 +1,7 @@
 """The jobs: what they ask for, how far they are, and their results, in Redis."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -95,6 +95,10 @@ class Jobs:
             await self.redis.zrem(keys.jobs(), *gone)
         return [name for name, there in zip(names, alive, strict=True) if there]
 
+    async def latest(self, count: int) -> list[str]:
+        """The names of so many jobs, latest first, some of which may have expired."""
+        return [text(name) for name in await self.redis.zrevrange(keys.jobs(), 0, count - 1)]
+
     async def seal(self, job: Job, total: int) -> None:
         """Note that all trades of a job have been queued, and how many they were."""
         pipe = self.redis.pipeline(transaction=False)
@@ -112,20 +116,8 @@ class Jobs:
         sealed, released, cause = await self.redis.hmget(
             keys.job(job.name), ["sealed", "released", "cause"]
         )
-        counts, settled_at = Counts(), 0.0
-        cancelled = False
-        for stored in await self._counts(job):
-            with _readable(f"the counts of job {job.name}"):
-                counts += Counts.read(stored)
-                settled_at = max(settled_at, float(stored.get("settled_at", 0)))
-            cancelled |= "cancelled" in stored
-        with _readable(f"the total of job {job.name}"):
-            total = int(sealed) if sealed is not None else None
-        with _readable(f"the time at which job {job.name} was released"):
-            released_at = float(released) if released is not None else None
-        why = text(cause) if cause is not None else None
-        now = await self.now()
-        return Progress(job, total, cancelled, counts, now, settled_at, released_at, why)
+        stored = await self._counts(job)
+        return read_progress(job, (sealed, released, cause), stored, await self.now())
 
     async def standings(self, job: Job) -> list[Standing]:
         """How the job stands in each partition.
@@ -254,10 +246,42 @@ class Jobs:
         pipe = self.redis.pipeline(transaction=False)
         for partition in range(self.partitions):
             pipe.hgetall(keys.counts(partition, job.name))
-        return [
-            {text(name): text(value) for name, value in stored.items()}
-            for stored in await pipe.execute()
-        ]
+        return [as_text(stored) for stored in await pipe.execute()]
+
+
+def as_text(stored: Mapping[bytes, bytes]) -> dict[str, str]:
+    """A hash that the server sent."""
+    return {text(name): text(value) for name, value in stored.items()}
+
+
+Stored = bytes | str | None
+"""A field of a hash."""
+
+
+def read_progress(
+    job: Job,
+    fields: tuple[Stored, Stored, Stored],
+    counts: Sequence[Mapping[str, str]],
+    now: float,
+) -> Progress:
+    """How far a job is: by what is stored with it under ``sealed``, ``released`` and ``cause``, by
+    its counts of each partition, and by the server's clock.
+
+    Raises ServerError if what is stored are no counts.
+    """
+    sealed, released, cause = fields
+    total, settled_at = Counts(), 0.0
+    for stored in counts:
+        with _readable(f"the counts of job {job.name}"):
+            total += Counts.read(stored)
+            settled_at = max(settled_at, float(stored.get("settled_at", 0)))
+    with _readable(f"the total of job {job.name}"):
+        given = int(sealed) if sealed is not None else None
+    with _readable(f"the time at which job {job.name} was released"):
+        released_at = float(released) if released is not None else None
+    cancelled = any("cancelled" in stored for stored in counts)
+    why = text(cause) if cause is not None else None
+    return Progress(job, given, cancelled, total, now, settled_at, released_at, why)
 
 
 @contextmanager

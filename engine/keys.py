@@ -120,3 +120,8 @@ def crew(name: str) -> str:
 def controller(lane: str) -> str:
     """Hash with a time to live: who controls the consumers of a lane, and what was decided."""
     return f"az:{{0}}:controller:{lane}"
+
+
+def taken_down(crew: str) -> str:
+    """Hash with a time to live: when a crew was taken down, for its controllers to end."""
+    return f"az:{{0}}:controller:down:{crew}"

@@ -1,15 +1,17 @@
-"""A log on its way to a blob while it is written: in batches, from a thread of its own.
+"""A log on its way to a blob while it is written.
 
-Whoever logs leaves a line and goes on: no disk and no network holds him up. The thread writes lines
-to a spool on disk, and from there to append blobs. What cannot be sent now is kept, within a
-bound, and sent when it can be; what goes beyond is counted, and the log says how many lines it
-lacks.
+Whoever logs leaves a line and goes on: no disk and no network holds him up. One thread puts lines
+on disk at once, in a spool, whatever the network does; another sends them from there, in batches,
+to append blobs. What cannot be sent now is kept, within a bound, and sent when it can be; what goes
+beyond is counted, and the log says how many lines it lacks.
 """
 
 import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
 from engine.backoff import delay
@@ -17,10 +19,10 @@ from engine.blobs import BLOCK, MOST_BLOCKS, BlobError, Blobs, Full, Moved
 from engine.spool import Spool
 
 GATHER = 1.0
-"""Seconds for which lines are gathered: a blob has room for half a day of such blocks."""
+"""Seconds between two batches: a blob has room for half a day of such blocks."""
 
 MOST_WAITING = 20_000
-"""Lines that wait for the thread."""
+"""Lines that wait for the disk."""
 
 MOST_SPOOLED = 64 << 20
 """Bytes on disk that have not arrived."""
@@ -49,73 +51,107 @@ class LogStream:
         Raises OSError if nothing can be written there.
         """
         self._blobs, self._name, self._complain, self._most = blobs, name, complain, blocks
-        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lost = 0
+        self._losing = threading.Lock()
         self._number = 1
         self._blocks = 0
         self._failures = 0
         self._ending = threading.Event()
-        self._spool = Spool.create(folder / f"{name.replace('/', '+')}.spool", self._blob)
+        # Not by its name, which may be longer than a file's may be; its head says it.
+        file = blake2b(name.encode(errors="replace"), digest_size=16).hexdigest() + ".spool"
+        self._spool = Spool.create(folder / file, self._blob)
         self._left = list(Spool.left_in(folder))
-        self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
-        self._thread.start()
+        self._keeping = threading.Thread(target=self._keep, name="logs-keep", daemon=True)
+        self._sending = threading.Thread(target=self._send, name="logs-send", daemon=True)
+        self._keeping.start()
+        self._sending.start()
 
     def write(self, line: str) -> None:
         """Take a line, which ends as lines do. Never waits, and never fails."""
         if self._lines.qsize() >= MOST_WAITING:
-            self._lost += 1
+            self._lose(1)
         else:
             self._lines.put(line.encode(errors="replace"))
 
     def stop(self) -> bool:
         """Send what is left; whether all of it has arrived. If not, it is on disk."""
         self._ending.set()
-        self._thread.join(LAST_WORDS)
-        if self._thread.is_alive():
-            # It hangs in a request, and has nothing else to do with the spool.
-            self._gather()
-        return not self._thread.is_alive() and not len(self._spool)
+        self._lines.put(None)
+        # The disk first: sending may hang in a request, and has the same time for its end.
+        end = time.monotonic() + LAST_WORDS
+        self._keeping.join(LAST_WORDS)
+        self._sending.join(max(0.0, end - time.monotonic()))
+        return not (self._sending.is_alive() or len(self._spool))
 
     @property
     def _blob(self) -> str:
         return f"{self._name}-{self._number:04}.log"
 
-    def _run(self) -> None:
+    def _lose(self, count: int) -> None:
+        with self._losing:
+            self._lost += count
+
+    def _keep(self) -> None:
+        """Put on disk what waits, as soon as it does, until the last of it."""
+        failing = last = False
+        while not last:
+            lines, last = self._next_lines()
+            try:
+                self._put(lines, last=last)
+                failing = False
+            except OSError as error:
+                # Once: this is a line, too, and the disk may not take that either.
+                if not failing:
+                    self._complain(f"{self._spool.path}: {error.strerror}")
+                failing = True
+
+    def _next_lines(self) -> tuple[list[bytes], bool]:
+        """All that wait, at least one unless a gap is to be told; and whether they are the last."""
+        lines: list[bytes] = []
+        with suppress(queue.Empty):
+            line = self._lines.get(timeout=GATHER if self._lost else None)
+            while line is not None:
+                lines.append(line)
+                line = self._lines.get_nowait()
+            return lines, True
+        return lines, False
+
+    def _put(self, lines: list[bytes], *, last: bool) -> None:
+        """Put lines on disk if there is room, and behind them what is missing before."""
+        count = len(lines)
+        if len(self._spool) + sum(map(len, lines)) > MOST_SPOOLED:
+            self._lose(count)
+            count, lines = 0, []
+        with self._losing:
+            told = self._lost if last or len(self._spool) < MOST_SPOOLED // 2 else 0
+            self._lost -= told
+        if told:
+            lines.append(b'{"event": "lines are missing here", "lines": %d}\n' % told)
+        try:
+            if lines:
+                self._spool.add(b"".join(lines))
+        except OSError:
+            self._lose(count + told)
+            raise
+
+    def _send(self) -> None:
         until = 0.0
         while not self._ending.wait(GATHER):
-            self._gather()
             if time.monotonic() >= until:
                 until = time.monotonic() + self._send_all()
         end = time.monotonic() + LAST_WORDS
-        self._gather()
+        self._keeping.join(LAST_WORDS)
         while (pause := self._send_all()) and time.monotonic() + pause < end:
             time.sleep(min(pause, 0.5))
         self._spool.close()
 
-    def _gather(self) -> None:
-        """Put what waits on disk."""
-        lines: list[bytes] = []
-        while not self._lines.empty():
-            lines.append(self._lines.get())
-        room = MOST_SPOOLED - len(self._spool)
-        if sum(map(len, lines)) > room:
-            self._lost, lines = self._lost + len(lines), []
-        lost = 0
-        if self._lost and len(self._spool) < MOST_SPOOLED // 2:
-            lost, self._lost = self._lost, 0
-            lines.append(b'{"event": "lines are missing here", "lines": %d}\n' % lost)
-        if lines:
-            try:
-                self._spool.add(b"".join(lines))
-            except OSError as error:
-                self._lost += lost + len(lines) - bool(lost)
-                self._complain(f"{self._spool.path}: {error.strerror}")
-
     def _send_all(self) -> float:
-        """Send what is on disk; returns for how many seconds not to try again."""
+        """Send what is on disk now; returns for how many seconds not to try again."""
         try:
-            while len(self._spool):
-                self._send(self._spool)
+            left = len(self._spool)
+            while left > 0:
+                left -= self._send_some()
             while self._left:
                 self._send_left(self._left[-1])
                 self._left.pop().close()
@@ -127,14 +163,18 @@ class LogStream:
         self._failures = 0
         return 0.0
 
-    def _send(self, spool: Spool) -> None:
+    def _send_some(self) -> int:
+        """Send a block; returns how many bytes more have arrived."""
         if self._blocks >= self._most:
             self._follow()
         try:
-            self._blocks += _append(self._blobs, spool)
-            self._failures = 0
+            arrived = _append(self._blobs, self._spool)
         except (Moved, Full):
             self._follow()
+            return 0
+        self._blocks += 1
+        self._failures = 0
+        return arrived
 
     def _send_left(self, spool: Spool) -> None:
         """Send what somebody has left."""
@@ -153,11 +193,12 @@ class LogStream:
 
 
 def _append(blobs: Blobs, spool: Spool) -> int:
-    """Send the next bytes of a spool; returns how many blocks that took.
+    """Send the next bytes of a spool; returns how many have arrived.
 
     Raises Moved if somebody else has written to the blob.
     """
     data = spool.next(BLOCK)
+    arrived = len(data)
     try:
         blobs.append(spool.blob, data, spool.at)
     except Moved:
@@ -165,7 +206,5 @@ def _append(blobs: Blobs, spool: Spool) -> int:
         arrived = (blobs.length(spool.blob) or 0) - spool.at
         if not 0 < arrived <= len(spool):
             raise
-        spool.arrived(arrived)
-        return 0
-    spool.arrived(len(data))
-    return 1
+    spool.arrived(arrived)
+    return arrived

@@ -49,6 +49,15 @@ def _version_1(folder: Path) -> float | None:
     return None if quota < 0 else quota / int((folder / "cpu.cfs_period_us").read_text())
 
 
+def resident() -> int | None:
+    """Bytes of memory that this process has resident; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE")
+    except (OSError, ValueError, IndexError):
+        return None  # Only Linux has it.
+
+
 def lasting_folder(environment: Mapping[str, str], name: str) -> Path | None:
     """A folder of ours that outlives this process, and on Batch its container; None if none can."""
     shared = environment.get("AZ_BATCH_NODE_SHARED_DIR")

@@ -40,6 +40,11 @@ class Counts:
         return self.priced + self.rejected + self.dead + self.expired + self.cancelled
 
     @property
+    def failed(self) -> int:
+        """Trades that have ended without a price though nobody has cancelled them."""
+        return self.rejected + self.dead + self.expired
+
+    @property
     def in_flight(self) -> int:
         """Trades submitted that are queued or being priced."""
         return self.submitted - self.ended

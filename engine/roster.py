@@ -43,6 +43,14 @@ class Presence:
     """Pricers that it was asked for and does not have, as ``wanted`` names them, and why."""
     crew: str = ""
     """``CREW/MEMBER`` of one that ``azfinsim pool up`` has started."""
+    host: str = ""
+    """The machine it runs on."""
+    busy: int | None = None
+    """Slots that were pricing when it said so."""
+    rate: float | None = None
+    """Trades a second that it has settled since it spoke before."""
+    memory: int | None = None
+    """Bytes that its own process has resident."""
 
     def may_price(self, pricer: str, lane: str) -> bool:
         """Whether a job that wants this pricer may hope for it."""
@@ -53,29 +61,35 @@ class Presence:
         """Read one; raises ValueError if it is none."""
         stored = loads(data)
         if isinstance(stored, dict):
-            # One of an older version, before there were any.
-            stored.setdefault("crew", "")
+            # One of an older version says less.
+            stored = {**_UNSAID, **stored}
         if not isinstance(stored, dict) or not _fits(stored):
             raise ValueError(f"no consumer's announcement: {data[:60]!r}")
         return cls(**{f.name: stored[f.name] for f in fields(cls)})
 
 
-_TYPES: Mapping[str, type] = {
-    "name": str,
-    "lanes": list,
-    "slots": int,
-    "pid": int,
-    "priced": int,
-    "draining": bool,
-    "lacking": dict,
-    "crew": str,
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "name": (str,),
+    "lanes": (list,),
+    "slots": (int,),
+    "pid": (int,),
+    "priced": (int,),
+    "draining": (bool,),
+    "lacking": (dict,),
+    "crew": (str,),
+    "host": (str,),
+    "busy": (int, type(None)),
+    "rate": (int, float, type(None)),
+    "memory": (int, type(None)),
 }
+
+_UNSAID: Mapping[str, Any] = {"crew": "", "host": "", "busy": None, "rate": None, "memory": None}
 
 
 def _fits(stored: Mapping[str, Any]) -> bool:
     """Whether each field is of its type, and each lane and reason a text."""
     # Not isinstance: a bool is no number of slots.
-    if any(type(stored.get(name)) is not type_ for name, type_ in _TYPES.items()):
+    if any(type(stored.get(name)) not in types for name, types in _TYPES.items()):
         return False
     return all(isinstance(word, str) for word in (*stored["lanes"], *stored["lacking"].values()))
 
@@ -144,6 +158,17 @@ class Roster:
             await self.redis.srem(keys.consumers(), *gone)
         living = [_read(data) for data in said.values() if data is not None]
         return [presence for presence in living if presence is not None]
+
+    async def silences(self, names: Sequence[str]) -> list[float | None]:
+        """Seconds since each of these has spoken; None if it is gone, or the user may not ask."""
+        pipe = self.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.pttl(keys.consumer(name))
+        left = await pipe.execute(raise_on_error=False) if names else []
+        return [
+            TIME_TO_LIVE - each / 1000 if isinstance(each, int) and each >= 0 else None
+            for each in left
+        ]
 
 
 def _read(data: object) -> Presence | None:

@@ -6,9 +6,12 @@ of them belongs. What part has arrived, the blob's length tells, to whoever take
 
 import fcntl
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import IO, Self
 
 import orjson
@@ -16,10 +19,19 @@ import orjson
 _HEAD = 512
 """Bytes of the first line, filled up with spaces, so that it can be written anew in place."""
 
+_PIECE = 4 << 20
+"""Bytes that are copied at once; when as many have arrived, their room on disk is given back."""
+
+_MOVING = ".moving"
+"""What a file is called until it is whole."""
+
 
 @dataclass(slots=True)
 class Spool:
-    """One file, locked while its process lives. Every method raises OSError."""
+    """One file, locked while its process lives. Every method raises OSError.
+
+    One thread may add while another sends, that is, calls all the rest.
+    """
 
     path: Path
     blob: str
@@ -30,91 +42,87 @@ class Spool:
     """Bytes behind the head that have arrived."""
     _size: int = 0
     """Bytes behind the head."""
+    _changing: Lock = field(default_factory=Lock)
 
     @classmethod
     def create(cls, path: Path, blob: str) -> Self:
         """A new one for the start of a blob."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Elsewhere first: who looks for what others have left must not find it without its lock.
-        beside = path.with_suffix(".moving")
-        file = beside.open("w+b", buffering=0)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        made = cls(path, blob, 0, file)
-        made._write_head()
-        beside.replace(path)
-        return made
+        return cls(path, blob, 0, _put(path, [_head(blob, 0)]))
 
     @classmethod
     def left_in(cls, folder: Path) -> Iterator[Self]:
         """Those in a folder whose processes have ended; each is the caller's from then on."""
+        for path in sorted(folder.glob(f"*{_MOVING}")):
+            # Its process ended before it took the place of a spool, which is there still.
+            if (file := _lock(path, os.O_RDWR)) is not None:
+                path.unlink()
+                file.close()
         for path in sorted(folder.glob("*.spool")):
-            if (found := cls._take_over(path)) is not None:
-                yield found
+            if (file := _lock(path, os.O_RDWR)) is not None:
+                if (found := cls._read(path, file)) is not None:
+                    yield found
+                else:
+                    # Damaged: nobody knows where it belongs.
+                    path.unlink()
+                    file.close()
 
     @classmethod
-    def _take_over(cls, path: Path) -> Self | None:
+    def _read(cls, path: Path, file: IO[bytes]) -> Self | None:
         try:
-            file = path.open("r+b", buffering=0)
-        except FileNotFoundError:
-            return None  # Somebody else was quicker.
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             told = orjson.loads(file.read(_HEAD))
             size = os.fstat(file.fileno()).st_size - _HEAD
-            found = cls(path, str(told["blob"]), int(told["at"]), file, 0, size)
-            if path.stat().st_ino != os.fstat(file.fileno()).st_ino:
-                file.close()
-                return None  # Its process has put another in its place.
-        except BlockingIOError:
-            file.close()
-            return None  # Its process lives.
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            # Deleted meanwhile; or its process ended before it had a head, and so anything to say.
-            path.unlink(missing_ok=True)
-            file.close()
+            return cls(path, str(told["blob"]), int(told["at"]), file, 0, size)
+        except (ValueError, KeyError, TypeError):
             return None
-        return found
 
     def __len__(self) -> int:
         """Bytes that are not known to have arrived."""
         return self._size - self._sent
 
     def add(self, data: bytes) -> None:
-        """Put bytes behind the others."""
-        self._file.seek(_HEAD + self._size)
-        written = 0
-        while written < len(data):
-            written += self._file.write(data[written:]) or 0
-        self._size += len(data)
+        """Put bytes behind the others, all or none."""
+        with self._changing:
+            try:
+                _write(self._file, data, _HEAD + self._size)
+            except OSError:
+                # Whoever takes the spool over sends all that the file holds.
+                with suppress(OSError):
+                    self._file.truncate(_HEAD + self._size)
+                raise
+            self._size += len(data)
 
     def next(self, most: int) -> bytes:
         """The bytes to be sent next, in whole lines if ``most`` holds any."""
-        self._file.seek(_HEAD + self._sent)
-        data = self._file.read(min(most, len(self))) or b""
-        if len(data) < len(self) and (end := data.rfind(b"\n")) >= 0:
+        left = len(self)
+        data = os.pread(self._file.fileno(), min(most, left), _HEAD + self._sent)
+        if len(data) < left and (end := data.rfind(b"\n")) >= 0:
             data = data[: end + 1]
         return data
 
     def arrived(self, count: int) -> None:
         """Note that so many bytes more are where they belong."""
-        self._sent += count
-        self.at += count
-        if not len(self):
-            # In this order: bytes under a head that is too new would be sent once more.
-            self._file.truncate(_HEAD)
-            self._write_head()
-            self._sent = self._size = 0
+        with self._changing:
+            self._sent += count
+            self.at += count
+            if not len(self):
+                # In this order: bytes under a head that is too new would be sent once more.
+                self._file.truncate(_HEAD)
+                _write(self._file, _head(self.blob, self.at), 0)
+                self._sent = self._size = 0
+            elif self._sent >= max(_PIECE, len(self)):
+                self._renew()
 
     def move(self, blob: str) -> None:
         """Send what is left to the start of another blob."""
-        rest = self.next(len(self))
-        beside = self.path.with_suffix(".moving")
-        moved = beside.open("w+b", buffering=0)
-        fcntl.flock(moved, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        moved.write(_head(blob, 0) + rest)
-        beside.replace(self.path)
-        self._file.close()
-        self._file, self.blob, self.at, self._sent, self._size = moved, blob, 0, 0, len(rest)
+        with self._changing:
+            before = self.blob, self.at
+            self.blob, self.at = blob, 0
+            try:
+                self._renew()
+            except OSError:
+                self.blob, self.at = before
+                raise
 
     def close(self) -> None:
         """Leave it to others if anything is in it; else it is gone."""
@@ -122,9 +130,57 @@ class Spool:
             self.path.unlink(missing_ok=True)
         self._file.close()
 
-    def _write_head(self) -> None:
-        self._file.seek(0)
-        self._file.write(_head(self.blob, self.at))
+    def _renew(self) -> None:
+        """Put a file in this one's place that holds only what is left."""
+        renewed = _put(self.path, chain([_head(self.blob, self.at)], self._rest()))
+        self._file.close()
+        self._file, self._sent, self._size = renewed, 0, len(self)
+
+    def _rest(self) -> Iterator[bytes]:
+        at, end = _HEAD + self._sent, _HEAD + self._size
+        while data := os.pread(self._file.fileno(), min(_PIECE, end - at), at):
+            yield data
+            at += len(data)
+
+
+def _put(path: Path, content: Iterable[bytes]) -> IO[bytes]:
+    """Put a new file in a path's place, locked."""
+    # Elsewhere first: who looks for what others have left must not find it half, or unlocked.
+    beside = path.with_suffix(_MOVING)
+    while (file := _lock(beside, os.O_RDWR | os.O_CREAT)) is None:
+        pass  # Somebody who tidies up was quicker, and is about to remove it.
+    try:
+        file.truncate(0)
+        at = 0
+        for data in content:
+            _write(file, data, at)
+            at += len(data)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        file.close()
+        raise
+    return file
+
+
+def _lock(path: Path, flags: int) -> IO[bytes] | None:
+    """Open a file and lock it; None if another process has it, or it is gone."""
+    with suppress(FileNotFoundError, BlockingIOError):
+        file = os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0)
+        with suppress(FileNotFoundError, BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        # Its process lives; or another file is in its place, or none.
+        file.close()
+    return None
+
+
+def _write(file: IO[bytes], data: bytes, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file.fileno(), view, at)
+        view, at = view[written:], at + written
 
 
 def _head(blob: str, at: int) -> bytes:

@@ -1,12 +1,14 @@
 """The streams of the jobs: entries queued, taken, leased, settled. With ``group``, which does what
 they and realtime's have in common, the one module that speaks to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from engine import keys, scripts
+from engine.connection import text
 from engine.entry import Chunks, Entry, Settlement, Unreadable, read_entry
 from engine.group import Group, is_no_group
 from engine.job import Job, Lane
@@ -106,6 +108,26 @@ class Streams(Group[Entry]):
         if job.after is not None:
             deleted += await self._sweep(job, partition, keys.held(partition, job.name), "")
         return deleted
+
+    async def without_entries(self, lane: Lane, jobs: Collection[str], most: int) -> set[str]:
+        """Those of some jobs that a lane has no entry of, in no partition.
+
+        Looks at ``most`` entries at most; none is said to be without where there are more.
+        """
+        left, looked = set(jobs), 0
+        for partition in range(self.partitions):
+            first = "-"
+            while left:
+                stream = keys.stream(partition, lane)
+                page: Any = await self.redis.xrange(stream, first, "+", SWEEP_PAGE)
+                left -= {text(fields.get(b"job", b"")) for _, fields in page}
+                looked += len(page)
+                if len(page) < SWEEP_PAGE:
+                    break
+                if looked >= most:
+                    return set()
+                first = f"({text(page[-1][0])}"
+        return left
 
     async def release(self, job: Job, partition: int) -> None:
         """Put a job's entries that were held back into its lane.

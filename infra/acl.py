@@ -15,7 +15,8 @@ class Role(StrEnum):
     CONSUMER = "consumer"
     """``azfinsim consume``."""
     PRODUCER = "producer"
-    """``azfinsim book``, ``job``, ``price`` and ``pool``, and who asks for prices from Python."""
+    """``azfinsim book``, ``job``, ``price``, ``pool`` and ``top``, and who asks for prices from
+    Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ _BOTH = frozenset(
         *("exists", "expireat", "hdel", "hexists", "hget", "hgetall", "hincrby", "hlen"),
         *("hmget", "hset", "hsetnx"),
         # The roster of consumers.
-        *("get", "smembers", "srem"),
+        *("get", "pttl", "smembers", "srem"),
         # Entries, those that wait for another job, and replies.
         *("del", "xack", "xadd", "xdel", "xlen", "xpending", "xrange"),
     }
@@ -47,7 +48,7 @@ _CONSUMER = Rights(
     _BOTH
     | {
         # Settling, replying, announcing itself, taking turns.
-        *("pexpire", "pttl", "sadd", "set"),
+        *("pexpire", "sadd", "set"),
         # Taking, keeping, taking over, putting aside and leaving.
         *("exec", "xautoclaim", "xclaim", "xgroup|create", "xgroup|delconsumer", "xreadgroup"),
         # Tidying up after others.

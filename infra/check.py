@@ -256,7 +256,8 @@ def _room(facts: Facts, trades: int | None) -> Iterator[Finding]:
         "memory",
         what,
         "a full server takes no more trades and no more results",
-        "give it more memory, drop a book (`azfinsim book drop`), or keep jobs for fewer days",
+        "give it more memory, drop books or jobs that have ended (`azfinsim book drop`, "
+        "`azfinsim job drop`), or keep jobs for fewer days",
     )
 
 

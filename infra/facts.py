@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from engine import keys, scripts
 from engine.cache import Cache
-from engine.connection import Address, denied, open_redis, text
+from engine.connection import Address, denied, node_infos, open_redis, text
 from engine.job import Lane
 from infra.acl import Role
 from infra.rights import Lacking, lacking
@@ -85,15 +85,7 @@ async def _if_told(asked: Awaitable[T]) -> T | None:
 
 
 async def _nodes(redis: Any) -> dict[str, Info]:
-    if isinstance(redis, RedisCluster):
-        found = await _if_told(redis.info(target_nodes=RedisCluster.PRIMARIES))
-        nodes: dict[str, Info] = {}
-        if found is not None:
-            # A cluster of one node answers for itself.
-            nodes = found if "redis_version" not in found else {"the server": found}
-        return nodes
-    info = await _if_told(redis.info())
-    return {"the server": info} if info is not None else {}
+    return await _if_told(node_infos(redis)) or {}
 
 
 async def _skew(redis: Redis) -> float:

@@ -2,17 +2,19 @@
 
 By doubling until one is missed, then by halving the gap in ratio. A machine that was held up by
 something else for a moment makes one try worth little, so a rate is found only when it was met
-twice.
+twice, and the lowest that was missed is tried once more: one that is then met was missed by chance.
 """
 
 import math
 from dataclasses import dataclass, field
 
+from loadtest.waits import BUSY, told
+
 PRECISION = 0.05
 """The rate found is met, and one that is higher by so much of it is not."""
 
 CONFIRMED = 2
-"""Tries of a rate that must have met the objectives."""
+"""Tries of a rate that must have met the objectives, or of the next higher one that missed them."""
 
 LOWEST = 0.1
 """Calls a second, below which no rate is looked for."""
@@ -32,31 +34,38 @@ class Search:
     tries: int = 0
     _met: dict[float, int] = field(default_factory=dict)
     """Rate -> how often it was met; none that is as high as one that was missed."""
-    _missed: float = math.inf
-    """The lowest."""
+    _missed: dict[float, int] = field(default_factory=dict)
+    """Rate -> how often it was missed."""
+    _forgiven: set[float] = field(default_factory=set)
+    """Rates that were met after they had been missed; a second time they are not."""
 
     def next_rate(self) -> float | None:
         """What to try now; None when it is found, or that there is none."""
         if self.tries >= MOST_TRIES:
             return None
-        best = max(self._met, default=None)
+        best, missed = max(self._met, default=None), min(self._missed, default=math.inf)
         if best is None:
-            lower = self.first if math.isinf(self._missed) else self._missed / 2
+            lower = self.first if math.isinf(missed) else missed / 2
             return lower if lower >= LOWEST else None
-        if math.isinf(self._missed):
+        if math.isinf(missed):
             if best < self.highest:
                 return min(best * 2, self.highest)
-        elif self._missed > best * (1 + self.precision):
-            return math.sqrt(best * self._missed)
-        return None if self._met[best] >= CONFIRMED else best
+        elif missed > best * (1 + self.precision):
+            return math.sqrt(best * missed)
+        if self._met[best] < CONFIRMED:
+            return best
+        return missed if self._missed.get(missed, CONFIRMED) < CONFIRMED else None
 
     def tell(self, rate: float, *, met: bool) -> None:
         """Take in what came of a try."""
         self.tries += 1
-        if met and rate < self._missed:
+        if met:
+            if self._missed.pop(rate, 0):
+                self._forgiven.add(rate)
             self._met[rate] = self._met.get(rate, 0) + 1
-        elif not met:
-            self._missed = min(self._missed, rate)
+        else:
+            once = CONFIRMED if rate in self._forgiven else 1
+            self._missed[rate] = self._missed.get(rate, 0) + once
             self._met = {each: count for each, count in self._met.items() if each < rate}
 
     @property
@@ -80,6 +89,8 @@ class Evidence:
     """Cores of each node."""
     consumer_cpu: float | None
     """Cores of each consumer."""
+    waited: float | None = None
+    """Of the time for which the test's processes wanted a core, what they waited for one."""
 
 
 USED_UP = 0.85
@@ -91,6 +102,8 @@ TOO_LATE = 0.2
 
 def limit_of(seen: Evidence) -> tuple[str, str]:
     """What was used up, and why it is taken to be that: the first of those that explain most."""
+    if seen.waited is not None and seen.waited > BUSY:
+        return "machine", told(seen.waited)
     if seen.late > TOO_LATE:
         late = f"{seen.late:.0%} of the latency was the generator's own"
         return "generator", f"{late}: add generators"

@@ -1,8 +1,9 @@
 """Foreign processes of a measurement: started on a leash, watched, and gone at its end."""
 
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from engine import leash
+from engine.connection import Address
 from engine.errors import AzfinsimError
 
 GRACE = 10.0
@@ -49,11 +51,37 @@ class Watched:
         return "\n".join(self.lines()[-10:])
 
 
+def launch(
+    module: str,
+    options: Sequence[str],
+    address: Address,
+    log_path: Path,
+    *,
+    grace: float = GRACE,
+    append: bool = False,
+    environment: Mapping[str, str] = {},
+) -> leash.Leash:
+    """Start ``python -m MODULE``, which ends with us, whatever ends us.
+
+    The server's address, which may hold a password, goes by the environment: arguments can be read
+    by every user of the machine. ``environment`` is put beside ours.
+    """
+    with log_path.open("ab" if append else "wb") as log:
+        return leash.start(
+            # -P: the folder that somebody happens to be in is no place to take modules from.
+            [sys.executable, "-P", "-m", module, *options],
+            grace=grace,
+            output=log,
+            environment={**os.environ, **address.environment(), **environment},
+        )
+
+
 @contextmanager
-def watched(what: str, command: Sequence[str], log_path: Path) -> Iterator[Watched]:
-    """Run a command while the body runs; it ends with us, whatever ends us."""
-    with open(log_path, "wb") as log:
-        leashed = leash.start(command, grace=GRACE, output=log)
+def watched(
+    what: str, module: str, options: Sequence[str], url: str, log_path: Path
+) -> Iterator[Watched]:
+    """Run ``python -m MODULE`` on the server at a URL while the body runs."""
+    leashed = launch(module, options, Address.parse(url), log_path)
     try:
         yield Watched(what, leashed, log_path)
     finally:
@@ -62,10 +90,9 @@ def watched(what: str, command: Sequence[str], log_path: Path) -> Iterator[Watch
 
 @contextmanager
 def consumer(url: str, log_path: Path, *options: str) -> Iterator[Watched]:
-    """One consumer as users start it, on a server without a password."""
-    command = [sys.executable, "-m", "consumer", "--redis-url", url, "--log-format", "json"]
-    command += options
-    with watched("the consumer", command, log_path) as process:
+    """One consumer as users start it."""
+    told = ["--log-format", "json", *options]
+    with watched("the consumer", "consumer", told, url, log_path) as process:
         yield process
 
 

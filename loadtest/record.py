@@ -168,6 +168,8 @@ class Series:
     consumer_memory: Column = field(default_factory=list)
     """Of the largest of them."""
     generator_cpu: Column = field(default_factory=list)
+    waited: Column = field(default_factory=list)
+    """Cores that these wanted and did not get, where all that was started here is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +191,8 @@ class Capacity:
     """None if none did."""
     unit: str
     limited_by: str
-    """``slots``, ``consumers``, ``redis``, ``generator``, or ``nothing`` that was seen."""
+    """``machine``, ``slots``, ``consumers``, ``redis``, ``generator``, or ``nothing`` that was
+    seen."""
     why: str
     """It is taken to be that, in words."""
     tries: list[Try] = field(default_factory=list)

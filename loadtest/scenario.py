@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.job import Lane
-from loadtest.chaos.faults import KINDS, Needs
 from loadtest.drivers import DRIVERS, GRID
 from loadtest.scenario_rule import Rule, key
 from loadtest.schedule import Segment
@@ -18,6 +17,19 @@ from loadtest.schedule import Segment
 MOST_SECONDS = 7 * 86_400.0
 
 MOST_RATE = 1_000_000.0
+
+
+def _paths() -> Any:
+    return key(None, int, "Paths, in place of the trades' own (10,000)", low=1, high=2**31)
+
+
+def _accuracy() -> Any:
+    what = "Relative standard error at which there are enough paths"
+    return key(None, float, what, low=0, above=True, high=1)
+
+
+def _options() -> Any:
+    return key({}, object, "What only some pricers know, as in {task_duration = 20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +53,9 @@ class RealtimePart:
     mix: Mapping[str, float] = key(
         {"pvonly": 1}, dict, "Algorithms, and how much of the calls each gets", low=0, above=True
     )
-    paths: int | None = key(
-        None, int, "Paths, in place of the trades' own (10,000)", low=1, high=2**31
-    )
-    accuracy: float | None = key(
-        None,
-        float,
-        "Relative standard error at which there are enough paths",
-        low=0,
-        above=True,
-        high=1,
-    )
-    options: Mapping[str, Any] = key(
-        {}, object, "What only some pricers know, as in {task_duration = 20}"
-    )
+    paths: int | None = _paths()
+    accuracy: float | None = _accuracy()
+    options: Mapping[str, Any] = _options()
     deadline: float = key(
         5.0, float, "Seconds that each call waits for its price", low=0, above=True, high=3600
     )
@@ -123,20 +124,9 @@ class BulkPart:
     )
     chunk: int = key(100, int, "Trades an entry", low=1, high=10_000)
     lane: str = key("bulk", str, "The jobs' lane", choices=(str(Lane.HIGH), str(Lane.BULK)))
-    paths: int | None = key(
-        None, int, "Paths, in place of the trades' own (10,000)", low=1, high=2**31
-    )
-    accuracy: float | None = key(
-        None,
-        float,
-        "Relative standard error at which there are enough paths",
-        low=0,
-        above=True,
-        high=1,
-    )
-    options: Mapping[str, Any] = key(
-        {}, object, "What only some pricers know, as in {task_duration = 20}"
-    )
+    paths: int | None = _paths()
+    accuracy: float | None = _accuracy()
+    options: Mapping[str, Any] = _options()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +155,12 @@ class FleetPart:
     processes: int = key(2, int, "That share them", low=1, high=64)
 
 
-STRIKING = tuple(
-    name
-    for name, kind in KINDS.items()
-    if not kind.loses
-    and kind.needs in (Needs.NOTHING, Needs.RIGHTS)
-    and name not in ("submitter", "clock")
+STRIKING = (
+    *("kill", "freeze", "term", "slow"),
+    *("delay", "drop", "cut"),
+    *("clients", "pause", "full", "restart"),
 )
-"""The kinds of fault that can strike what a load test has started."""
+"""The kinds of fault that can strike what a load test has started, and that cost no data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ What may live here: its broker, which its worker imports as well, and the driver
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,6 @@ from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from loadtest.processes import ProcessFailed, Watched, watched
 
-URL_VARIABLE = "LOADTEST_PEER_URL"
 TASK, QUEUE, RESULT_PREFIX = "noop", "taskiq", "result"
 
 CONNECTIONS = 20
@@ -46,8 +44,8 @@ PATIENCE = 60.0
 
 
 def broker() -> AsyncBroker:
-    """The broker, for the worker: it calls this with nothing, so the address is in a variable."""
-    return broker_at(os.environ[URL_VARIABLE])
+    """The broker, for the worker: it calls this with nothing but its environment."""
+    return broker_at(os.environ["AZFINSIM_REDIS_URL"])
 
 
 def broker_at(url: str) -> AsyncBroker:
@@ -82,9 +80,8 @@ async def peer_rate(
     Raises ProcessFailed if a task is not done, or has no result.
     """
     await _send(url, trades)
-    python = [sys.executable, "-m", "taskiq", "worker", "loadtest.taskiq_peer:broker"]
-    command = ["env", f"{URL_VARIABLE}={url}", *python, *WORKER_OPTIONS]
-    with watched("the taskiq worker", command, log_path) as worker:
+    options = ["worker", "loadtest.taskiq_peer:broker", *WORKER_OPTIONS]
+    with watched("the taskiq worker", "taskiq", options, url, log_path) as worker:
         began, before = await _done(redis, worker, 1)
         ended, _ = await _done(redis, worker, len(trades))
         results = 0

@@ -33,7 +33,7 @@ from engine.edge import (
 from engine.errors import UsageError
 from producer import books
 from producer.book_views import Tally, in_words, pace, table
-from producer.generate import AT_ONCE, MAX_SEED, batches
+from producer.generate import AT_ONCE, MAKERS, MAX_SEED, batches
 from producer.load import Batch, gathered
 from producer.ndjson import Output, encode_trades, output_file
 from producer.options import TRADE_ID, book_option
@@ -52,6 +52,12 @@ def book() -> None:
 
 @book.command
 @click.option("--count", type=click.IntRange(1), default=1_000_000, help="How many trades.")
+@click.option(
+    "--product",
+    type=click.Choice(list(MAKERS)),
+    default="warrant",
+    help="What they are; `job submit --algorithm european` prices the latter.",
+)
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, help="Same seed, same book.")
 @click.option("--first", type=TRADE_ID, default=0, metavar="ID", help="The first trade's ID.")
 @click.option(
@@ -67,6 +73,7 @@ def book() -> None:
 @json_option
 def generate(
     count: int,
+    product: str,
     seed: int,
     first: int,
     path: Path | None,
@@ -75,13 +82,13 @@ def generate(
     address: Address | None,
     as_json: bool,
 ) -> None:
-    """Make a synthetic book of knock-out FX warrants.
+    """Make a synthetic book of knock-out FX warrants, or of European FX options.
 
     A trade depends on the seed and its ID alone. Trades that the book holds already under these
     IDs are replaced; its others stay.
     """
     span = Span.parse(f"{first}:{count}")
-    made = map(Batch, batches(seed, span.first, span.count, AT_ONCE))
+    made = map(Batch, batches(seed, span.first, span.count, AT_ONCE, MAKERS[product]))
     with progress("generate", total=count) as advance:
         start = time.monotonic()
 

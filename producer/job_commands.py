@@ -11,6 +11,8 @@ import click
 
 from engine.cancel import cancel as cancel_job
 from engine.connection import Address
+from engine.drop import drop as drop_job
+from engine.drop import drop_rest
 from engine.edge import (
     DONE,
     SHORT,
@@ -22,9 +24,11 @@ from engine.edge import (
     run_async,
     stderr,
 )
-from engine.errors import ServerError, UsageError
+from engine.errors import AzfinsimError
 from engine.grid import Grid, open_grid
 from engine.job import Job, Progress, State
+from engine.names import check_name
+from engine.survey import survey
 from producer import job_views
 from producer.job_options import job_options, request_of
 from producer.options import interrupted
@@ -35,6 +39,11 @@ from producer.resume import resume as resume_job
 from producer.submit import Submitted, find
 from producer.submit import submit as submit_job
 from producer.wait import wait as wait_for
+
+
+def _job_name(_context: click.Context, _argument: click.Parameter, name: str) -> str:
+    return check_name("job", name)
+
 
 job_argument = click.argument("name", metavar="JOB")
 timeout_option = click.option(
@@ -109,15 +118,13 @@ def list_jobs(address: Address, as_json: bool) -> None:
 
 
 async def _list(address: Address) -> list[Progress]:
-    jobs = []
     async with open_grid(address) as grid:
-        for name in await grid.jobs.names():
-            try:
-                jobs.append(await grid.jobs.progress(await find(grid, name)))
-            except (UsageError, ServerError) as error:
-                # It may have expired just now, or be damaged: the others are still to be seen.
-                note(str(error))
-    return jobs
+        found = await survey(grid.jobs, await grid.jobs.names())
+    for seen in found.values():
+        if isinstance(seen, AzfinsimError):
+            # The others are still to be seen.
+            note(str(seen))
+    return [seen for seen in found.values() if isinstance(seen, Progress)]
 
 
 @job.command
@@ -195,6 +202,32 @@ async def _resume(
         with progress("queue", total=None) as advance:
             done = await resume_job(grid, found, at_once=at_once, again=again, advance=advance)
         return done, await grid.jobs.progress(found)
+
+
+@job.command
+@click.argument("name", metavar="JOB", callback=_job_name)
+@redis_option
+@json_option
+def drop(name: str, address: Address, as_json: bool) -> None:
+    """Forget a job that has ended, and its results, at once.
+
+    Otherwise that happens by itself, when the days are over that --keep-days has said. A job that
+    is not there (any more) is as good as dropped.
+    """
+    dropped = run_async(_drop, address, name)
+    if as_json:
+        print_json({"job": name, "dropped": dropped})
+    else:
+        note(f"job {name} is dropped" if dropped else f"there is no job {name}: nothing to drop")
+
+
+async def _drop(address: Address, name: str) -> bool:
+    async with open_grid(address) as grid:
+        if not await grid.jobs.known(name):
+            # One whose dropping was cut short has left something, perhaps.
+            return bool(await drop_rest(grid, name))
+        await drop_job(grid, await grid.jobs.progress(await find(grid, name)))
+        return True
 
 
 @asynccontextmanager

@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from engine.edge import note, progress, stderr
 from engine.job import Job, Progress, State
+from engine.outcome import Counts
 from producer.wait import Look
 
-OVERVIEW = (
-    *("job", "state", "algorithm", "lane"),
-    *("submitted", "priced", "rejected", "dead", "in flight", "seconds"),
-)
-"""The columns of the list of jobs; the first four are words."""
+OVERVIEW = ("job", "state", "algorithm", "trades", "done", "failed", "seconds")
+"""The columns of the list of jobs; the first three are words. With a made-up name and ten million
+trades they take 80 columns of a terminal."""
 
 _ELSEWHERE = ("job", "by", "expected")
 """Of a report: what the summary tells in its own words."""
@@ -84,20 +82,25 @@ def overview(jobs: Sequence[Progress]) -> Table:
     """One line for each job."""
     rows = [
         [
-            *(seen.job.name, str(seen.state), seen.job.algorithm, str(seen.job.lane)),
-            *map(_shown, (seen.counts.submitted, seen.counts.priced, seen.counts.rejected)),
-            *map(_shown, (seen.counts.dead, seen.counts.in_flight, round(seen.seconds, 1))),
+            *(seen.job.name, str(seen.state), seen.job.algorithm),
+            *(_shown(seen.counts.submitted), share(seen.counts)),
+            *(_shown(seen.counts.failed), _shown(round(seen.seconds, 1))),
         ]
         for seen in jobs
     ]
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for at, name in enumerate(OVERVIEW):
         # Nothing is cut short: a name is there to be copied.
         width = max(len(name), *(len(row[at]) for row in rows))
-        table.add_column(name, min_width=width, no_wrap=True, justify="right" if at > 3 else "left")
+        table.add_column(name, min_width=width, no_wrap=True, justify="right" if at > 2 else "left")
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def share(counts: Counts) -> str:
+    """How much of a job has ended; 100% is all of it, nothing is rounded up to that."""
+    return f"{100 * counts.ended // counts.submitted}%" if counts.submitted > 0 else "-"
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import click
 
+from engine.apart import apart
 from engine.blobs import open_blobs
 from engine.connection import Address
 from engine.edge import DONE, SHORT, note, progress, redis_option, run_async
@@ -18,11 +20,15 @@ from engine.job import Job, Progress, State
 from engine.outcome import Outcome
 from producer.ndjson import Output, output_file
 from producer.result_files import Csv, Format, Ndjson, own_figures
-from producer.result_parquet import Parquet
+from producer.result_parquet import Columns, Parquet
+from producer.results import Record
 from producer.results import results as results_of
 from producer.submit import find
 
 NAMES = ("ndjson", "csv", "parquet")
+
+AT_ONCE = 5_000
+"""Records that are written at once: a few megabytes."""
 
 
 class Sink(Protocol):
@@ -131,22 +137,43 @@ async def _write(
         cancelled = seen.state is State.CANCELLED and seen.ended
         missing = max(seen.total or 0, seen.counts.submitted, sum(map(len, given.values())))
         with progress("results", missing) as advance:
-            sink.write(lines.begin())
-            async for records in results_of(grid, found, given, cancelled=cancelled):
+            await apart(lambda: sink.write(lines.begin()))
+            async for records in _gathered(results_of(grid, found, given, cancelled=cancelled)):
+                count = len(records)
                 missing -= sum(record.get("outcome") != Outcome.CANCELLED for record in records)
-                sink.write(lines.lines(records))
-                advance(len(records))
-            sink.write(lines.end())
+                await apart(partial(_write_some, sink, lines, records))
+                advance(count)
+            await apart(lambda: sink.write(lines.end()))
         return seen, missing
+
+
+async def _gathered(blocks: AsyncIterator[Sequence[Record]]) -> AsyncIterator[Sequence[Record]]:
+    """The same records, in larger pieces."""
+    gathered: list[Record] = []
+    async for records in blocks:
+        gathered += records
+        if len(gathered) >= AT_ONCE:
+            yield gathered
+            gathered = []
+    if gathered:
+        yield gathered
+
+
+def _write_some(sink: Sink, lines: Format, records: Sequence[Record]) -> None:
+    sink.write(lines.lines(records))
 
 
 async def _format(grid: Grid, job: Job, form: str, *, reproducible: bool) -> Format:
     if form == "ndjson":
         return Ndjson(reproducible)
     own: set[str] = set()
+    columns = Columns()
     # All columns stand before the first record, so these are read twice.
     async for records in results_of(grid, job, await grid.jobs.manifest(job), cancelled=False):
-        own |= own_figures(records)
+        names = own_figures(records)
+        own |= names
+        if form == "parquet":
+            columns.see(records, names)
     if form == "csv":
         return Csv(reproducible, sorted(own))
-    return Parquet(job, sorted(own), reproducible=reproducible)
+    return Parquet(job, columns, reproducible=reproducible)

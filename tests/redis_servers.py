@@ -4,6 +4,7 @@ What may live here: how such servers are started, joined and killed, and certifi
 """
 
 import importlib.util
+import random
 import shutil
 import socket
 import subprocess
@@ -98,9 +99,12 @@ def knows_all(node: Any, count: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses, below those that connections get: a node takes 10,000 more too."""
+    """Ports that nobody uses, below those that connections get: a node takes 10,000 more too.
+
+    By chance, since another process of the tests may look for some at the same moment.
+    """
     found: list[int] = []
-    for port in range(17_000, 19_000):
+    for port in random.sample(range(17_000, 19_000), 2_000):
         with socket.socket() as one, socket.socket() as other, suppress(OSError):
             one.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port + 10_000))

@@ -34,7 +34,7 @@ async def run(desk: RealtimeDesk, replies: MemoryObjectReceiveStream[Answered]) 
             except (anyio.WouldBlock, anyio.EndOfStream):
                 break
         await insist(
-            str(Lane.REALTIME), batch, desk.desk.grid.calls.answer, partial(_conclude, desk)
+            [str(Lane.REALTIME)], batch, desk.desk.grid.calls.answer, partial(_conclude, desk)
         )
 
 

@@ -22,11 +22,8 @@ async def run(desk: RealtimeDesk) -> None:
     """One slot: price calls until there will be no more."""
     async with own_process(desk.desk.settings, tasks=desk.tasks) as process:
         while batch := await desk.holdings.next(desk.pace.together, desk.staff.too_many):
-            telemetry.slots_busy.change(1)
-            try:
+            with desk.desk.staff.pricing():
                 await _price(desk, process, batch)
-            finally:
-                telemetry.slots_busy.change(-1)
         desk.staff.left()
 
 

@@ -6,5 +6,5 @@ local stored = redis.call('HMGET', KEYS[1], 'leader', 'token')
 if stored[1] ~= ARGV[1] or stored[2] ~= ARGV[2] then
   return 0
 end
-redis.call('HDEL', KEYS[1], 'leader', 'until')
+redis.call('HDEL', KEYS[1], 'leader', 'until', 'crew')
 return 1

@@ -29,10 +29,10 @@ def bound_of(seen: Observation, policy: Policy, history: History) -> Bound:
         )
     if policy.price > 0 and policy.hourly is not None:
         most = int(policy.hourly / policy.price)
-        bounds.append(Bound(most, f"the budget of {policy.hourly:,.2f} EUR an hour"))
+        bounds.append(Bound(most, f"the budget of {policy.hourly:,.2f} {policy.currency} an hour"))
     if policy.price > 0 and policy.budget is not None:
         left = policy.budget - history.spent(policy)
         # None is begun that could not pay for its start and as much work.
         most = max(int(left / (policy.price / HOUR * 2 * policy.startup)), 0)
-        bounds.append(Bound(most, f"the budget of {policy.budget:,.2f} EUR"))
+        bounds.append(Bound(most, f"the budget of {policy.budget:,.2f} {policy.currency}"))
     return min(bounds, key=lambda bound: bound.consumers)

@@ -17,8 +17,8 @@ from infra.controller.simulation import Bill, Scaler, Simulation
 SEEDS = range(1, 6)
 """Each load is met so many times, with other start-ups and evictions each time."""
 
-CEILING, SLOTS, PRICE = 40, 8, 0.40
-"""Nodes; cores of each; euros an hour for each."""
+CEILING, SLOTS, PRICE = 40, 8, 0.14
+"""Nodes; cores of each; US dollars an hour for each, as docs/azure.md assumes for 8 Spot cores."""
 
 DEFAULT_LAG, LARGE_LAG = 5, 100
 """Entries a node: KEDA's default for Redis Streams, and one that suits these loads better."""
@@ -84,7 +84,7 @@ def all_rows() -> list[Row]:
 
 def table(those: Sequence[Row]) -> str:
     """Rows as Markdown."""
-    head = "| load | scaler | EUR | late jobs | by | mean nodes | most | evictions | all done |"
+    head = "| load | scaler | USD | late jobs | by | mean nodes | most | evictions | all done |"
     lines = [head, "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
     for row in those:
         late = f"{row.lateness / 60:.0f} min" if row.late_jobs else ""

@@ -15,6 +15,8 @@ class Crew:
     """Consumers, and how they are told from others."""
 
     consumers: Consumers
+    name: str
+    """That controllers know it by: as in the roster, without a Batch job's number."""
     is_ours: Callable[[str], bool]
     """Of the name of a crew in the roster."""
     per_node: int = 1
@@ -26,7 +28,7 @@ async def crew_of(where: Ground, order: Order, roster: Roster) -> AsyncIterator[
     """The crew of an order. Raises UsageError if it is not known where it could be."""
     if where.local:
         crew = where.local_crew(order)
-        yield Crew(crew, lambda name: name == crew.called)
+        yield Crew(crew, crew.called, lambda name: name == crew.called)
         return
     deployment = where.deployment()
     async with where.batch() as service:
@@ -38,6 +40,7 @@ async def crew_of(where: Ground, order: Order, roster: Roster) -> AsyncIterator[
         bulk = order.lane is PoolLane.BULK
         yield Crew(
             BatchCrew(service, deployment, order, roster),
+            order.name,
             # Each Batch job of it is a crew of its own in the roster.
             lambda name: generation_of(name, order.name) is not None,
             deployment.bulk_slots if bulk else deployment.realtime_slots,

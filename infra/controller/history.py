@@ -134,7 +134,7 @@ class History:
         return mean * (1 + margin) + 2 * spread
 
     def spent(self, policy: Policy) -> float:
-        """Euros of this run."""
+        """What this run has cost, in the policy's currency."""
         return self.consumer_seconds / HOUR * policy.price
 
     def looked(self, seen: Observation) -> "History":

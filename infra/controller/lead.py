@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from engine import keys, scripts
 from engine.connection import text
+from engine.errors import ServerError
 from engine.scripts import Argument, Call, Script
 from engine.streams import is_damage
 from infra.controller.history import History
@@ -27,6 +28,10 @@ _LEAD, _DECIDE, _RESIGN = Script("lead"), Script("decide"), Script("resign")
 
 KEPT = 7 * 86_400
 """Seconds after the last lease in which what was learnt is forgotten."""
+
+
+class LeadLost(ServerError):
+    """Somebody else leads, or nobody: what was decided may not be done any more."""
 
 
 def new_name() -> str:
@@ -44,6 +49,8 @@ class Lead:
     """Seconds."""
     name: str = field(default_factory=new_name)
     """That no other has."""
+    crew: str = ""
+    """That is kept, as the roster has it."""
     leader: str = ""
     """Who leads, as far as known."""
     until: float = -math.inf
@@ -63,15 +70,24 @@ class Lead:
     async def take(self) -> bool:
         """Lead, or go on leading, for a lease from before this was asked; False if another does."""
         begun = time.monotonic()
-        told: list[Argument] = [self.name, int(self.lease * 1000), KEPT]
+        told: list[Argument] = [self.name, int(self.lease * 1000), KEPT, self._token, self.crew]
         call = Call(_LEAD, [keys.controller(self.lane)], told)
         token, leader = await scripts.run_one(self.redis, call)
         self.leader = text(leader)
         if text(token) == "0":
-            self.until = -math.inf
+            # Nor is it ours to go on with should a server forget who leads now.
+            self._token, self.until = "0", -math.inf
             return False
         self._token, self.until = text(token), begun + self.lease
         return True
+
+    async def confirm(self, token: int) -> None:
+        """Ask the server whether we still lead by this token; raises LeadLost if not.
+
+        To be asked right before what others must not do meanwhile.
+        """
+        if not (await self.take() and self.token == token and self.leads):
+            raise LeadLost("this controller leads no more")
 
     async def record(self, history: History, decision: Decision) -> bool:
         """Write down what was decided; False if we lead no more, and must not do it."""

@@ -12,6 +12,7 @@ from engine.errors import ServerError
 from engine.following import look_after
 from engine.grid import Grid
 from engine.job import Job, Lane, Progress
+from engine.outcome import Counts
 from engine.streams import is_damage
 from infra.controller.model import Calls, Demand, Observation
 from infra.pool.consumers import Count
@@ -21,6 +22,12 @@ ENDED = 120.0
 
 AGAIN = 60.0
 """Seconds after which a job that has ended is looked at again: it may have been resumed."""
+
+QUIET = 60.0
+"""Seconds without an outcome of a job after which entries of it are looked for in its lane."""
+
+SCANNED = 100_000
+"""Entries looked through for that, at most: some tenths of a second."""
 
 log = structlog.get_logger()
 
@@ -36,6 +43,11 @@ class Lookout:
     """Whether a crew in the roster is the pool's."""
     _ended: dict[str, float] = field(default_factory=dict)
     """When to look again at jobs that have ended, by name."""
+    _moved: dict[str, tuple[Counts, float]] = field(default_factory=dict)
+    """The counts of open jobs, and since when they are the same."""
+    _absent: set[str] = field(default_factory=set)
+    """Jobs of whose entries the last scan of their lane has found none."""
+    _scanned: float = -math.inf
 
     async def look(self, count: Count) -> Observation:
         """See how things stand; ``count`` is what the pool says of its consumers.
@@ -99,32 +111,56 @@ class Lookout:
             else:
                 found.append(progress)
         found.sort(key=_order)
-        lost = await self._lost(found)
+        lost = await self._lost(found, now)
         return [_demand(progress, lost=progress.job.name in lost) for progress in found]
 
-    async def _lost(self, found: Sequence[Progress]) -> set[str]:
-        """Jobs that have trades left though their lane has no entries, as after a server's loss.
+    async def _lost(self, found: Sequence[Progress], now: float) -> set[str]:
+        """Jobs that have trades left though their lane has no entries of them: a server's loss.
 
         Entries are queued and settled together with the counts. So where a job's counts are the
-        same before and after its lane was seen empty, nobody was just about to end it.
+        same before and after its lane was seen without them, nobody was just about to end it.
         """
         open_ = [each for each in found if each.counts.in_flight > 0 and not each.held_back]
         if not open_:
             return set()
         try:
             backlog = await self.grid.streams.backlog([Lane.HIGH, Lane.BULK])
+            await self._scan(self._quiet(open_, now), now)
         except ResponseError as error:
             if not is_damage(error):
                 raise
             return set()
         lost = set()
         for before in open_:
-            if backlog.get(before.job.lane):
+            if backlog.get(before.job.lane) and before.job.name not in self._absent:
                 continue
             after = await self._progress(before.job.name)
             if after is not None and after.counts == before.counts and not after.held_back:
                 lost.add(before.job.name)
         return lost
+
+    def _quiet(self, open_: Sequence[Progress], now: float) -> list[Job]:
+        """Those that nothing has become of for a while: they wait their turn, or are lost."""
+        moved = {}
+        for each in open_:
+            counts, since = self._moved.get(each.job.name, (None, now))
+            moved[each.job.name] = each.counts, since if counts == each.counts else now
+        self._moved = moved
+        # What moves again has entries, resumed or not.
+        quiet = [each.job for each in open_ if now - moved[each.job.name][1] >= QUIET]
+        self._absent &= {job.name for job in quiet}
+        return quiet
+
+    async def _scan(self, quiet: Sequence[Job], now: float) -> None:
+        """Note which of these jobs have no entry in their lane, once in ``QUIET`` seconds."""
+        if not quiet or now < self._scanned + QUIET:
+            return
+        self._scanned = now
+        absent = set()
+        for lane in {job.lane for job in quiet}:
+            names = {job.name for job in quiet if job.lane is lane}
+            absent |= await self.grid.streams.without_entries(lane, names, SCANNED)
+        self._absent = absent
 
     async def _progress(self, name: str) -> Progress | None:
         try:

@@ -1,7 +1,7 @@
 """What a controller looks at, what it may do, and what it decides. Pure.
 
 Times are Unix times in seconds, durations seconds, work *slot-seconds*: what one slot of a consumer
-does in a second. Money is in euros.
+does in a second. Money is in ``Policy.currency``.
 """
 
 from collections.abc import Sequence
@@ -109,6 +109,8 @@ class Policy:
     """In which a job is to be done if nobody said by when."""
     price: float = 0.0
     """Of the node under one consumer, an hour."""
+    currency: str = "USD"
+    """Of all prices and budgets, to be shown with them: nothing is converted."""
     budget: float | None = None
     """For one run: from the first job after a rest until all is done."""
     hourly: float | None = None
@@ -157,7 +159,7 @@ class Decision:
     bound: str | None = None
     """What keeps the number down, None if nothing does."""
     cost: float | None = None
-    """Euros for the run to its end, None if it cannot be told."""
+    """For the run to its end, None if it cannot be told."""
     jobs: Sequence[Expectation] = ()
     probing: bool = False
     """Whether the cost of some trades, or what a consumer gets done, is not known yet."""

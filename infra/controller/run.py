@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
@@ -20,12 +21,13 @@ from engine.errors import AzfinsimError
 from engine.job import Lane
 from infra.controller.decide import decide
 from infra.controller.history import History
-from infra.controller.lead import Lead
+from infra.controller.lead import Lead, LeadLost
 from infra.controller.look import Lookout
 from infra.controller.model import Decision, Observation, Policy
 from infra.controller.realtime import decide_realtime
 from infra.controller.words import sentence
 from infra.pool.consumers import Consumers
+from infra.pool.notice import Notice
 
 LAST_WORDS = 2.0
 """Seconds that resigning may take at the end, if the server does not answer."""
@@ -42,10 +44,11 @@ class Look:
 
     seen: Observation
     decision: Decision
+    currency: str = "USD"
 
     @property
     def words(self) -> str:
-        return sentence(self.decision, self.seen)
+        return sentence(self.decision, self.seen, currency=self.currency)
 
 
 @dataclass(slots=True)
@@ -58,10 +61,14 @@ class Controller:
     policy: Policy
     interval: float
     """Seconds between looks."""
+    notice: Notice
+    """By which we hear that the crew was taken down."""
     dry: bool = False
     """Only tells what it would do; does not lead."""
     stop: anyio.Event = field(default_factory=anyio.Event)
     latest: Look | None = None
+    _begun: float | None = None
+    """By the server's clock."""
     _dry_history: History | None = None
     _followed: str = ""
 
@@ -88,14 +95,18 @@ class Controller:
         if self.dry:
             await self.look()
             return True
+        self._begun = await self.notice.now()
         if not await self.lead.take():
             log.info("standing by", controller=self.lead.name, leader=self.lead.leader)
             return False
         done = False
         try:
             async with self._leading():
-                await self.look()
-                done = True
+                try:
+                    await self.look()
+                    done = True
+                except LeadLost as error:
+                    log.warning("not done", why=str(error))
         finally:
             await self._resign()
         if not done:
@@ -107,6 +118,8 @@ class Controller:
         if self.dry:
             await self.look()
             await self._pause(self.interval)
+        elif await self._taken_down():
+            self._end()
         elif await self.lead.take():
             await self._reign()
         else:
@@ -117,21 +130,38 @@ class Controller:
 
     async def look(self) -> Look:
         """Look once, decide, and act on it, if we lead and may."""
+        token = self.lead.token
         seen = await self.lookout.look(await self.consumers.count())
         history = (self._dry_history or await self.lead.history()).looked(seen)
         deciding = decide_realtime if self.lookout.lane is Lane.REALTIME else decide
         decision, history = deciding(seen, self.policy, history)
-        self.latest = Look(seen, decision)
+        self.latest = Look(seen, decision, self.policy.currency)
         if self.dry:
             self._dry_history = history
             self._tell("would decide")
         elif await self.lead.record(history, decision):
             self._tell("decided")
-            # Nothing was awaited since we were told that we lead; but we may have been frozen.
-            if decision.consumers != seen.present and self.lead.leads:
-                changed = await self.consumers.set(decision.consumers)
-                log.info("set", consumers=decision.consumers, change=changed, token=self.lead.token)
+            if decision.consumers != seen.present:
+                fence = partial(self._may_act, token)
+                changed = await self.consumers.set(decision.consumers, fence)
+                log.info("set", consumers=decision.consumers, change=changed, token=token)
         return self.latest
+
+    async def _may_act(self, token: int) -> None:
+        """The fence before all that is done; raises LeadLost."""
+        if await self._taken_down():
+            raise LeadLost(f"crew {self.notice.crew} was taken down")
+        await self.lead.confirm(token)
+
+    async def _taken_down(self) -> bool:
+        """Whether somebody has taken the crew down since we began."""
+        if self._begun is None:
+            self._begun = await self.notice.now()
+        return await self.notice.given_since(self._begun)
+
+    def _end(self) -> None:
+        log.warning("the crew was taken down: this controller ends", crew=self.notice.crew)
+        self.stop.set()
 
     async def _reign(self) -> None:
         log.info("leading", controller=self.lead.name, token=self.lead.token)
@@ -154,12 +184,15 @@ class Controller:
             group.cancel_scope.cancel()
 
     def _tell_of_the_end(self) -> None:
-        log.warning("leading no more", controller=self.lead.name, token=self.lead.token)
+        log.warning("leading no more", controller=self.lead.name)
 
     async def _look_patiently(self) -> None:
         """Look; what cannot be done now is tried at the next look, while the lease lasts."""
         try:
-            await self.look()
+            if await self._taken_down():
+                self._end()
+            else:
+                await self.look()
         except (RedisError, RedisClusterException, AzfinsimError) as error:
             if not _passes(error):
                 raise
@@ -167,10 +200,12 @@ class Controller:
 
     async def _keep(self, reign: anyio.CancelScope) -> None:
         """Renew the lease; end the reign if another leads."""
+        token = self.lead.token
         while True:
             await anyio.sleep(self.lead.lease / RENEWALS)
             try:
-                leads = await self.lead.take()
+                # By another token somebody has led meanwhile, and may have decided otherwise.
+                leads = await self.lead.take() and self.lead.token == token
             except (RedisError, RedisClusterException) as error:
                 if not passes(error):
                     raise

@@ -7,26 +7,28 @@ from infra.controller.model import Decision, Expectation, Observation
 MINUTE = 60.0
 
 
-def sentence(decision: Decision, seen: Observation, zone: tzinfo | None = None) -> str:
+def sentence(
+    decision: Decision, seen: Observation, zone: tzinfo | None = None, *, currency: str = "USD"
+) -> str:
     """What is decided, what comes of it, and what would do; times in ``zone``, or here."""
     if seen.calls is not None:
         words = [f"{_consumers(decision.consumers)} for realtime"]
     elif not seen.left:
         words = [f"nothing to do: {_consumers(decision.consumers)}"]
     else:
-        words = [_expected(decision, zone), _late(decision, zone)]
+        words = [_expected(decision, zone, currency), _late(decision, zone)]
     words += [_stuck(decision), *_lost(seen)]
     told = "; ".join(word for word in words if word)
     return told if seen.calls is None and not seen.left else _bounded(told, decision)
 
 
-def _expected(decision: Decision, zone: tzinfo | None) -> str:
+def _expected(decision: Decision, zone: tzinfo | None, currency: str) -> str:
     number = _consumers(decision.consumers)
     if decision.probing:
         return f"{number} to measure what trades cost that nobody has measured"
     if not decision.consumers and not decision.jobs:
         return f"{number}"
-    money = f", {decision.cost:,.2f} EUR" if decision.cost is not None else ""
+    money = f", {decision.cost:,.2f} {currency}" if decision.cost is not None else ""
     last = max((job.at for job in decision.jobs), default=decision.at)
     if last == float("inf"):
         return f"not done with {number}"

@@ -14,7 +14,7 @@ from engine.roster import Roster
 from infra.config import Deployment
 from infra.pool import batch_tasks
 from infra.pool.batch_client import BatchService, JobFacts
-from infra.pool.consumers import Count
+from infra.pool.consumers import Count, Fence, unfenced
 from infra.pool.plan import Change, Member, Order, State, change, counted, generation_of, job_id
 
 OPEN = "active"
@@ -62,14 +62,19 @@ class BatchCrew:
         job = await self.job()
         return counted(await self.members(job)) if job is not None else Count()
 
-    async def set(self, number: int) -> int:
-        """Have so many; see ``Consumers``."""
+    async def set(self, number: int, fence: Fence = unfenced) -> int:
+        """Have so many; see ``Consumers``.
+
+        Batch knows no fence: what was sent when it held may arrive later. It adds no consumer that
+        is there, since they are told by number, and a number is given once.
+        """
+        await fence()
         job = await self.job() or (await self._begin() if number else None)
         if job is None:
             return 0
         self._check(job)
         todo = change(await self.members(job), number)
-        await self._make(job, todo)
+        await self._make(job, todo, fence)
         return todo.by
 
     async def add_up_to(self, number: int) -> tuple[JobFacts, int, int]:
@@ -115,16 +120,19 @@ class BatchCrew:
                 "another --name"
             )
 
-    async def _make(self, job: JobFacts, todo: Change) -> None:
+    async def _make(self, job: JobFacts, todo: Change, fence: Fence = unfenced) -> None:
         if todo.add:
             tasks = [
                 batch_tasks.task(job.id, member, self.deployment, self.order) for member in todo.add
             ]
+            await fence()
             await self.service.add_tasks(job.id, tasks)
         if todo.end:
+            await fence()
             # One that a node takes in this moment is killed, before it holds much: that comes back.
             await self.service.end_queued(job.id, todo.end)
         if todo.dismiss:
+            await fence()
             await self._dismiss(job, list(todo.dismiss), "fewer are needed")
 
     async def _dismiss(self, job: JobFacts, members: list[str] | None, why: str) -> None:

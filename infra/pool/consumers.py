@@ -7,8 +7,16 @@
     await consumers.set(count.living + 4)
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+Fence = Callable[[], Awaitable[None]]
+"""Raises what keeps its caller from acting: that somebody else leads by now, say."""
+
+
+async def unfenced() -> None:
+    """The fence of a person, whom nobody keeps from acting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,15 @@ class Consumers(Protocol):
         """
         ...
 
-    async def set(self, number: int) -> int:
+    async def set(self, number: int, fence: Fence = unfenced) -> int:
         """Have so many living consumers; returns by how many that changes what was found.
 
         More are started at once. Fewer: those that no machine has taken yet go first, then some
         are told to leave, and hand back what they hold; none is killed. Does not wait for either.
         Two who set the same number at the same time do it once, and a call that was cut off may be
         repeated. Raises ServerError if it cannot be done, or only in part.
+
+        ``fence`` is asked right before each thing that is done; what it raises is passed on, and
+        keeps that from being done.
         """
         ...

@@ -5,13 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import click
+from redis.exceptions import RedisError
 
 from engine.address import Address
 from engine.edge import DONE, note, print_json, progress, run_async
+from engine.errors import ServerError, UsageError
 from infra.pool.consumers import Consumers, Count
 from infra.pool.ground import Ground, crew_options, ground, ground_options, opened, order
 from infra.pool.local import DRAIN
+from infra.pool.notice import Notice
 from infra.pool.plan import MOST, Order
 
 PATIENCE = 120.0
@@ -20,6 +24,9 @@ are pricing, and for Batch to notice. Processes of this machine hear of it at on
 
 GRACE = 10.0
 """Seconds in which a process of this machine that has drained ends."""
+
+TO_TELL = 10.0
+"""Seconds that telling controllers may take: consumers can be ended without."""
 
 Report = dict[str, Any]
 
@@ -68,6 +75,7 @@ def down(
 async def _batch(where: Ground, wanted: Order, keep: int | None, at_most: float) -> Report:
     from infra.pool.batch_crew import BatchCrew
 
+    controller = await _tell_controllers(where, wanted, wanted.name, keep)
     async with opened(where, grid=at_most > 0 or keep is not None) as (service, grid):
         roster = grid.roster if grid is not None else None
         crew = BatchCrew(service, where.deployment(), wanted, roster)
@@ -75,19 +83,48 @@ async def _batch(where: Ground, wanted: Order, keep: int | None, at_most: float)
             return await _keep(crew, keep)
         job = await crew.job()
         if job is None:
-            return _ended(Count(), 0)
+            return _ended(Count(), 0, controller)
         before = await crew.count()
         with _shown(before) as watch:
-            return _ended(before, await crew.end(job, at_most, watch))
+            return _ended(before, await crew.end(job, at_most, watch), controller)
 
 
 async def _local(where: Ground, wanted: Order, keep: int | None, at_most: float) -> Report:
     crew = where.local_crew(wanted, may_start=False)
+    # Processes of this machine can be ended without a server; then nobody can be told.
+    known = where.address is not None
+    controller = await _tell_controllers(where, wanted, crew.called, keep) if known else None
     if keep is not None:
         return await _keep(crew, keep)
     before = await crew.count()
     with _shown(before) as watch:
-        return _ended(before, await crew.end(at_most, watch))
+        return _ended(before, await crew.end(at_most, watch), controller)
+
+
+async def _tell_controllers(
+    where: Ground, wanted: Order, crew: str, keep: int | None
+) -> str | None:
+    """Have the controllers of a crew end, for they would start it again; returns who leads.
+
+    Raises UsageError if some are to stay and a controller decides how many.
+    """
+    try:
+        with anyio.fail_after(TO_TELL):
+            async with where.grid() as grid:
+                notice = Notice(grid.redis, crew)
+                leader = await notice.controller(str(wanted.lane))
+                if keep is None:
+                    await notice.give()
+    except (ServerError, RedisError, TimeoutError) as error:
+        why = str(error).splitlines()[0] if str(error) else "the server does not answer"
+        note(f"a controller of crew {wanted.name}, if there is one, is not told: {why}")
+        return None
+    if keep is not None and leader is not None:
+        raise UsageError(
+            f"--keep {keep}: controller {leader} keeps crew {wanted.name}, and would change that "
+            "again: end it (Ctrl-C, SIGTERM), or start it with another --ceiling"
+        )
+    return leader
 
 
 async def _keep(crew: Consumers, keep: int) -> Report:
@@ -96,8 +133,9 @@ async def _keep(crew: Consumers, keep: int) -> Report:
     return {"consumers": there - leaving, "leaving": leaving}
 
 
-def _ended(before: Count, by_force: int) -> Report:
-    return {"consumers": 0, "left": _present(before) - by_force, "by_force": by_force}
+def _ended(before: Count, by_force: int, controller: str | None) -> Report:
+    left = _present(before) - by_force
+    return {"consumers": 0, "left": left, "by_force": by_force, "controller": controller}
 
 
 def _present(count: Count) -> int:
@@ -121,6 +159,8 @@ def _shown(before: Count) -> Iterator[Callable[[Count], None]]:
 
 def _tell(report: Report) -> None:
     crew = report["crew"]
+    if report.get("controller"):
+        note(f"controller {report['controller']} of crew {crew} was told to end, and its stand-bys")
     if "leaving" in report:
         note(f"crew {crew}: {report['leaving']} told to leave, {report['consumers']} stay")
     elif not report["left"] + report["by_force"]:

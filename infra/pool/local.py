@@ -12,7 +12,7 @@ import anyio
 
 from engine.address import Address
 from engine.errors import ServerError, UsageError
-from infra.pool.consumers import Count
+from infra.pool.consumers import Count, Fence, unfenced
 from infra.pool.local_process import LocalProcess
 from infra.pool.plan import Change, Member, Order, State, change, counted
 
@@ -67,9 +67,11 @@ class LocalCrew:
         """How many there are now; see ``Consumers``."""
         return counted([self._member(each) for each in self.processes()])
 
-    async def set(self, number: int) -> int:
+    async def set(self, number: int, fence: Fence = unfenced) -> int:
         """Have so many; see ``Consumers``."""
         with self._held():
+            # Nobody else can act until the crew is let go of: what holds now holds to the end.
+            await fence()
             return self._make(change(self._members(), number))
 
     async def add_up_to(self, number: int) -> int:

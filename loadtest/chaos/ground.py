@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 
 from engine.grid import Grid
 from loadtest.chaos.cluster import Cluster
+from loadtest.chaos.controls import Controls
 from loadtest.chaos.patience import RunFailed
 from loadtest.chaos.proxy import Proxy
 from loadtest.chaos.seats import Consumer, Seats
@@ -34,6 +35,8 @@ class Ground:
     """None on a server that is not ours."""
     other_version: str | None = None
     """Where the code of another version lies."""
+    controls: Controls | None = None
+    """None where none is to be killed."""
     spared: int | None = None
     """The seat whose consumer no strike is meant for."""
     frozen: set[int] = field(default_factory=set)

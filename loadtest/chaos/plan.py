@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.connection import Address
+from loadtest.chaos.controls import CEILING
 from loadtest.chaos.faults import KINDS, Needs
 from loadtest.chaos.work import Order, chaotic
 
 POISON = "poison"
 """The kind that strikes by no schedule: trades that raise, hang, exhaust memory, kill."""
+
+CONTROLLER = "controller"
+"""The kind for which controllers keep consumers of their own beside those of the run."""
 
 OWN = frozenset({Needs.NOTHING, Needs.NETWORK, Needs.RIGHTS, Needs.SERVER, Needs.DATA})
 """What the kinds may need that strike on a server of the run's own."""
@@ -144,7 +148,8 @@ def calm_orders(plan: Plan) -> list[Order]:
 
 def disturbed_orders(plan: Plan) -> list[Order]:
     """What is priced while faults strike, as slowly as they need."""
-    pause = plan.seconds * plan.consumers * SHARE / plan.trades
+    pricing = plan.consumers + (CEILING if CONTROLLER in plan.kinds else 0)
+    pause = plan.seconds * pricing * SHARE / plan.trades
     main, limited = Order(chaotic("main", 0, plan.trades, chunk=50)), []
     options: dict[str, object] = {"pause": pause}
     if POISON in plan.kinds:

@@ -86,6 +86,28 @@ async def names_in_groups(grid: Grid) -> int:
     return count
 
 
+def crew_of_run(mark: str) -> dict[str, frozenset[int]]:
+    """The consumers that a run's controllers have started: by name, the processes that are it.
+
+    Not what these have forked, such as their slots. None where there is no /proc.
+    """
+    told, found = f"{MARK}={mark}".encode(), dict[int, str]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            environ = (folder / "environ").read_bytes().split(b"\0")
+            crew = [text(each) for each in environ if each.startswith(b"AZFINSIM_CREW=")]
+            if told in environ and crew:
+                found[int(folder.name)] = crew[0].partition("=")[2]
+    members: dict[str, set[int]] = {}
+    for pid, name in found.items():
+        with suppress(OSError):
+            # Behind the command's name, which is in brackets: state, then the parent.
+            stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]
+            if int(stat.split()[1]) not in found:
+                members.setdefault(name, set()).add(pid)
+    return {name: frozenset(pids) for name, pids in members.items()}
+
+
 def processes_of(mark: str) -> list[str]:
     """The processes of a run that still live, as ``PID command``; none where there is no /proc."""
     told = f"{MARK}={mark}".encode()

@@ -4,8 +4,8 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import anyio
 from engine.connection import Address
 from loadtest.chaos import audit
 from loadtest.chaos.audit import JobSeen
+from loadtest.chaos.controls import ended
 from loadtest.chaos.faults import KINDS
 from loadtest.chaos.ground import Ground
 from loadtest.chaos.last_stand import last_stand
@@ -136,11 +137,24 @@ class _Run:
         for order in orders:
             ground.work.place(order, ground.tending)
         began = time.monotonic()
-        async with anyio.create_task_group() as striking:
+        async with self._controlled(), anyio.create_task_group() as striking:
             for strike in strikes:
                 await anyio.sleep(max(0.0, began + strike.at - time.monotonic()))
                 striking.start_soon(self._strike, strike, began)
         self._find(await see_out(ground.work, ground.work.orders))
+
+    @asynccontextmanager
+    async def _controlled(self) -> AsyncIterator[None]:
+        """While controllers keep consumers beside the seats, if the plan says so; audits them."""
+        controls = self.ground.controls
+        if controls is None:
+            yield
+            return
+        async with anyio.create_task_group() as keeping:
+            keeping.start_soon(controls.keep)
+            yield
+            keeping.cancel_scope.cancel()
+        self._find(await ended(controls))
 
     async def _watch_memory(self) -> None:
         """Note the memory of the consumer that is spared, until cancelled or until it has ended."""

@@ -1,8 +1,6 @@
 """The consumers of a run: each has a seat, where another is put when it has ended."""
 
-import os
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from engine.connection import Address
 from engine.edge import NO_SERVER
 from loadtest.chaos.patience import RunFailed, until
 from loadtest.chaos.proxy import Proxy
+from loadtest.processes import launch
 
 GRACE = 10.0
 """Seconds that a consumer may take to leave before it is killed."""
@@ -190,19 +189,14 @@ class Seats:
 
     def _start(self, seat: Seat) -> Consumer:
         log = self.folder / f"consumer-{len(self.everyone) + 1}.log"
-        environment = {**os.environ, **seat.address.environment(), MARK: self.mark}
+        environment = {MARK: self.mark}
         module, options = seat.module, seat.options
         if seat.python_path:
             # It may not know our options, nor have a clock that jumps.
             module, options = "consumer", OLDEST_OPTIONS
             environment["PYTHONPATH"] = seat.python_path
-        with log.open("wb") as output:
-            held = leash.start(
-                [sys.executable, "-P", "-m", module, "--log-format", "json", *options],
-                grace=GRACE,
-                output=output,
-                environment=environment,
-            )
+        told = ["--log-format", "json", *options]
+        held = launch(module, told, seat.address, log, grace=GRACE, environment=environment)
         return Consumer(seat.number, held, log)
 
 

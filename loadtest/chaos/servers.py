@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import redis
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from engine.connection import Address
 from engine.embedded import EmbeddedServer, ServerSettings
@@ -32,6 +32,14 @@ class Server(Protocol):
     @property
     def url(self) -> str:
         """For a client of redis-py; it stays the same."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
 
     def start(self) -> None: ...
 
@@ -84,6 +92,17 @@ class Servers:
         self._replica: tuple[Server, Path] | None = None
         self.upstream = Upstream("127.0.0.1", 0)
         """Where the primary is; changed in place when another becomes it."""
+        self._restarting = False
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a primary, or one is on its way back."""
+        return self._restarting or self._primary.running
+
+    @property
+    def pid(self) -> int:
+        """Of the primary's process."""
+        return self._primary.pid
 
     async def start(self, *, with_replica: bool) -> None:
         """Start the primary, and a replica in step with it if wanted."""
@@ -99,8 +118,14 @@ class Servers:
 
     async def restart(self, _target: int) -> None:
         """Kill the primary, and start it with what its append-only file holds."""
-        self._primary.kill()
-        await to_thread.run_sync(self._primary.start)
+        self._restarting = True
+        try:
+            # Whoever is cancelled meanwhile leaves no server that is away for good.
+            with CancelScope(shield=True):
+                self._primary.kill()
+                await to_thread.run_sync(self._primary.start)
+        finally:
+            self._restarting = False
 
     async def forget(self) -> None:
         """Shut the primary down without saving, and start it empty."""

@@ -15,8 +15,9 @@ from engine.connection import Address, open_redis
 from engine.errors import UsageError
 from engine.grid import open_grid
 from loadtest.chaos.cluster import Cluster
+from loadtest.chaos.controls import Controls
 from loadtest.chaos.ground import Ground
-from loadtest.chaos.plan import POISON, Plan
+from loadtest.chaos.plan import CONTROLLER, POISON, Plan
 from loadtest.chaos.proxy import Proxy, Upstream
 from loadtest.chaos.seats import Seat, Seats
 from loadtest.chaos.servers import At, Servers, plain, with_tls
@@ -57,6 +58,10 @@ async def standing(plan: Plan, folder: Path) -> AsyncIterator[tuple[Ground, Addr
             grid, seats, work, tending, plan.lease, proxies, servers, plan.other_version
         )
         ground.spared = STEADY if plan.steady else None
+        if CONTROLLER in plan.kinds:
+            # By the realtime client's network: faults of it strike them, too.
+            ground.controls = Controls(grid, others[-1][0], folder / "crews", mark)
+            stack.callback(ground.controls.kill)
         yield ground, others[-1][0]
 
 

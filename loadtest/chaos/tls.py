@@ -91,6 +91,17 @@ class TlsServer:
         """For a client of redis-py."""
         return f"rediss://127.0.0.1:{self._port}/0?ssl_ca_certs={self._identity.ca}"
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._held is not None
+        return self._held.process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._held is not None and self._held.process.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it answers. Raises RunFailed if it does not."""
         self.directory.mkdir(exist_ok=True)

@@ -1,8 +1,6 @@
 """The jobs of a run, each submitted by a process that may be killed, until all of it is queued."""
 
 import math
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +19,7 @@ from loadtest.chaos.patience import patiently, until
 from loadtest.chaos.pricers import NAME, pricer
 from loadtest.chaos.seats import MARK
 from loadtest.chaos.submitter import JOB
+from loadtest.processes import launch
 from producer.generate import batches
 from producer.load import Batch, load
 
@@ -30,7 +29,7 @@ BATCH = 2_000
 PAUSE = 0.2
 """Seconds before it is tried again."""
 
-SUBMIT = ("-m", "loadtest.chaos.submitter")
+SUBMITTER = "loadtest.chaos.submitter"
 
 
 @dataclass(slots=True)
@@ -135,20 +134,16 @@ class Work:
         if known and (await self.progress(order)).complete and not lost:
             return True
         if lost and known:
-            resume = ("-m", "producer", "job", "resume", order.job.name)
-            return await self._run(order, *resume) == DONE
-        return await self._run(order, *SUBMIT) == DONE
+            return await self._run(order, "producer", "job", "resume", order.job.name) == DONE
+        return await self._run(order, SUBMITTER) == DONE
 
-    async def _run(self, order: Order, *arguments: str) -> int:
+    async def _run(self, order: Order, module: str, *options: str) -> int:
         order.tries += 1
         told = {MARK: self.mark, JOB: order.job.to_json().decode()}
-        with (self.folder / f"submit-{order.job.name}.log").open("ab") as output:
-            process = order.process = leash.start(
-                [sys.executable, "-P", *arguments],
-                grace=1.0,
-                output=output,
-                environment={**os.environ, **self.address.environment(), **told},
-            )
+        log = self.folder / f"submit-{order.job.name}.log"
+        process = order.process = launch(
+            module, options, self.address, log, grace=1.0, append=True, environment=told
+        )
 
         async def ended() -> bool:
             return process.process.poll() is not None

@@ -1,6 +1,5 @@
 """The processes of a simulated fleet, and what they say of themselves."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -54,12 +53,14 @@ class Fleet:
 
     def fared(self, since: float, until: float) -> Fared:
         """How they fared between two moments of Unix time, by the reports that lie within."""
-        reports = [
-            [r for r in _reports(process) if r["since"] >= since and r["until"] <= until]
+        told = [
+            [r for r in _reports(process) if since <= r["until"] <= until]
             for process in self.processes
         ]
+        reports = [[r for r in each if r["since"] >= since] for each in told]
         return Fared(
-            [_cores(each) for each in reports if len(each) > 1],
+            # Seconds used are told as sums, so the report in which the window begins will do.
+            [_cores(each) for each in told if len(each) > 1],
             _merged(reports, "lag"),
             _merged(reports, "settles"),
         )
@@ -76,12 +77,11 @@ def fleet(url: str, folder: Path, shape: Shape, *options: str) -> Iterator[Fleet
         processes = []
         home = 0
         for number, share in enumerate(shape.shares(), start=1):
-            command = [sys.executable, "-m", "consumer", "--redis-url", url]
-            command += ["--simulate", str(share), "--slots", str(shape.slots)]
-            command += ["--home", str(home), "--lane", shape.lanes, "--lease", str(shape.lease)]
-            command += ["--drain", "0", "--log-format", "json", *options]
-            log = folder / f"fleet-{number}.log"
-            processes.append(stack.enter_context(watched(f"fleet process {number}", command, log)))
+            told = ["--simulate", str(share), "--slots", str(shape.slots)]
+            told += ["--home", str(home), "--lane", shape.lanes, "--lease", str(shape.lease)]
+            told += ["--drain", "0", "--log-format", "json", *options]
+            what, log = f"fleet process {number}", folder / f"fleet-{number}.log"
+            processes.append(stack.enter_context(watched(what, "consumer", told, url, log)))
             home += share
         yield Fleet(processes)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from engine.call import Reply
 from engine.errors import NotPriced, Rejected
-from loadtest.generator.ledger import Made
+from loadtest.generator.ledger import UNEXPECTED, Made
 from loadtest.generator.sender import Course, end
 
 
@@ -66,5 +66,10 @@ class Callers:
             record = {"id": 0, "outcome": "rejected", "reason": str(error)}
             ledger.answer(Reply(made.name, record, "", 0.0), course.now())
         except NotPriced as error:
-            ledger.fail(made, type(error).__name__, course.now())
-            ledger.withdrawn([made])
+            self._fail(made, type(error).__name__)
+        except Exception as error:
+            self._fail(made, f"{UNEXPECTED} {type(error).__name__}")
+
+    def _fail(self, made: Made, error: str) -> None:
+        self.course.ledger.fail(made, error, self.course.now())
+        self.course.ledger.withdrawn([made])

@@ -18,6 +18,9 @@ GRACE = 0.25
 UNSENT = "Unsent"
 """The error of a call whose deadline passed while it waited to be sent."""
 
+UNEXPECTED = "Unexpected"
+"""Before the kind of an error that no caller is to have: its driver has a fault."""
+
 _ANSWERED = {Outcome.REJECTED: "Rejected", Outcome.DEAD: "Dead"}
 """Answers without a price, which are the trade's own fault and took as long as they took."""
 

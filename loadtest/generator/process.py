@@ -99,7 +99,14 @@ class _Generator:
         last = int(self.course.now() // self.course.ledger.interval)
         self._collect(last + 1)
         self._untold.append(News(self.name, last, Tally(), 0.0, ended=True))
-        await self._tell()
+        until = time.monotonic() + PATIENCE
+        while self._untold:
+            try:
+                await self._tell()
+            except (RedisError, RedisClusterException):
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(POLL)
 
     def _collect(self, before: int) -> None:
         looked, used = time.perf_counter(), time.process_time()

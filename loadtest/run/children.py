@@ -1,12 +1,11 @@
 """The generators of this machine: processes that end with whoever runs the test."""
 
-import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine import leash
 from engine.connection import Address
+from loadtest.processes import launch
 
 GRACE = 2.0
 """Seconds that a generator may take to leave when its owner has died."""
@@ -27,17 +26,14 @@ class Children:
 
     def start(self, count: int) -> None:
         """Start so many."""
-        # The URL may hold a password: an argument could be read by every user of the machine.
-        environment = {**os.environ, **self.address.environment()}
         for number in range(count):
-            with self._log(number).open("wb") as log:
-                child = leash.start(
-                    [sys.executable, "-P", "-m", "loadtest.generator", self.meeting],
-                    grace=GRACE,
-                    output=log,
-                    environment=environment,
-                )
+            told, log = [self.meeting], self._log(number)
+            child = launch("loadtest.generator", told, self.address, log, grace=GRACE)
             self._held.append(child)
+
+    @property
+    def pids(self) -> list[int]:
+        return [child.process.pid for child in self._held]
 
     def kill(self) -> None:
         """End those that still run."""

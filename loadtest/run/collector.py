@@ -66,6 +66,8 @@ class Collector:
         if news.generator not in self.generators:
             return
         interval = self.scenario.interval
+        if news.interval <= self.told.get(news.generator, -math.inf) and not news.ended:
+            return  # Told again, since its generator did not hear that it was taken.
         if news.interval >= 0:
             self.total.add(news.tally)
             if (news.interval + 1) * interval <= self.scenario.measured + 1e-6:
@@ -164,6 +166,7 @@ class Collector:
                     "redis_ops",
                     "consumer_cpu",
                     "consumer_memory",
+                    "waited",
                 )
             },
         }

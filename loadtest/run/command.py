@@ -32,7 +32,8 @@ from loadtest.run import search
 from loadtest.run.live import Show, show_end, showing
 from loadtest.run.round import Round
 from loadtest.run.search import Hunt
-from loadtest.run.stand import check, server_for, standing
+from loadtest.run.server import server_for
+from loadtest.run.stand import check, standing
 from loadtest.run.whole import record_of
 from loadtest.scenario import Scenario
 from loadtest.scenario_read import SECONDS, load, ready
@@ -68,14 +69,16 @@ class Test:
 
     async def run(self) -> None:
         """From the first process to the last answer."""
-        with server_for(self.address, self.folder) as (address, server):
-            async with standing(self.scenario, address, server, self.folder) as stand:
-                if self.find_capacity:
-                    self.hunt = Hunt(stand, self.scenario, self.show.say, self.show.look)
-                    await self.hunt.run()
-                    return
-                self.round = Round(stand, self.scenario, self.show.say, on_look=self.show.look)
-                await self.round.run()
+        async with (
+            server_for(self.scenario, self.address, self.folder) as (address, own),
+            standing(self.scenario, address, own, self.folder) as stand,
+        ):
+            if self.find_capacity:
+                self.hunt = Hunt(stand, self.scenario, self.show.say, self.show.look)
+                await self.hunt.run()
+                return
+            self.round = Round(stand, self.scenario, self.show.say, on_look=self.show.look)
+            await self.round.run()
 
     def record(self, ended_early: str | None = None) -> record.Record | None:
         """What came of it; None if nothing was measured."""
@@ -230,7 +233,8 @@ def _make(out: Path) -> None:
 
 def _end_logs(folder: Path, out: Path, *, keep: bool) -> None:
     if keep:
-        shutil.copytree(folder, out / "logs", dirs_exist_ok=True)
+        data = shutil.ignore_patterns("appendonlydir")
+        shutil.copytree(folder, out / "logs", ignore=data, dirs_exist_ok=True)
         note(f"logs are in {out / 'logs'}")
     shutil.rmtree(folder, ignore_errors=True)
 

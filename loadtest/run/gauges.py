@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from redis.exceptions import NoPermissionError
 
-from engine import keys
+from engine.connection import node_infos
 from engine.grid import Grid
 from engine.job import Lane
+from loadtest.waits import Waits
 
 LANES = (Lane.REALTIME, Lane.HIGH, Lane.BULK)
 
@@ -33,6 +34,8 @@ class Sample:
     """Cores, of all that were started here."""
     consumer_memory: int | None = None
     """Bytes, of the largest of them."""
+    waited: float | None = None
+    """Cores that processes here wanted and did not get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,7 @@ class GridQueues:
         return dict(await self.grid.streams.backlog(LANES))
 
     async def pending(self) -> int:
-        pipe: Any = self.grid.redis.pipeline(transaction=False)
-        for partition in range(self.grid.partitions):
-            for lane in LANES:
-                pipe.xpending(keys.stream(partition, lane), keys.GROUP)
-        # A lane that nobody has served has no group.
-        found = await pipe.execute(raise_on_error=False)
-        return sum(each["pending"] for each in found if isinstance(each, dict))
+        return sum((await self.grid.streams.pending(LANES)).values())
 
 
 @dataclass(slots=True)
@@ -85,11 +82,13 @@ class Gauges:
     nodes: int = 1
     _at: float = field(default_factory=time.monotonic)
     _server: _Server | None = None
+    _waits: Waits = field(default_factory=Waits)
     _used: dict[int, float] = field(default_factory=dict)
     """Process ID -> processor seconds, of the consumers that lived at the last look."""
 
-    async def look(self, pids: Sequence[int]) -> Sample:
-        """See how things are; ``pids`` are the consumers that were started here.
+    async def look(self, pids: Sequence[int], others: Sequence[int] = ()) -> Sample:
+        """See how things are; ``pids`` are the consumers that were started here, ``others`` all
+        else that was.
 
         Raises redis.RedisError as the client does.
         """
@@ -111,15 +110,14 @@ class Gauges:
             max(server.commands - before.commands, 0) / seconds if server and before else None,
             cpu,
             memory,
+            self._waits.look([*pids, *others]),
         )
 
     async def _ask(self) -> _Server | None:
         try:
-            info: Any = await self.grid.redis.info()
+            nodes = list((await node_infos(self.grid.redis)).values())
         except NoPermissionError:
             return None  # A user with least rights may not ask.
-        # A cluster answers for each of its nodes.
-        nodes = [info] if "used_memory" in info else list(info.values())
         self.version, self.nodes = _version(nodes[0]), len(nodes)
         return _Server(
             sum(n["used_cpu_user"] + n["used_cpu_sys"] for n in nodes),

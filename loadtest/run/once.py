@@ -7,7 +7,8 @@ from pathlib import Path
 from engine.errors import ServerError
 from loadtest import record
 from loadtest.run.round import Round
-from loadtest.run.stand import check, server_for, standing
+from loadtest.run.server import server_for
+from loadtest.run.stand import check, standing
 from loadtest.run.whole import record_of
 from loadtest.scenario import Scenario
 
@@ -21,10 +22,12 @@ async def measure(
     """
     check(scenario, None)
     started = datetime.now(UTC)
-    with server_for(None, folder) as (address, server):
-        async with standing(scenario, address, server, folder) as stand:
-            round_ = Round(stand, scenario, tell)
-            await round_.run()
+    async with (
+        server_for(scenario, None, folder) as (address, own),
+        standing(scenario, address, own, folder) as stand,
+    ):
+        round_ = Round(stand, scenario, tell)
+        await round_.run()
     if round_.ended_early is not None:
         raise ServerError(round_.ended_early)
     return record_of(scenario, started, round_)

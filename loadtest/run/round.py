@@ -28,6 +28,7 @@ from loadtest.run.strikes import Strikes
 from loadtest.scenario import Scenario
 from loadtest.scenario_wire import to_wire
 from loadtest.timetable import planned
+from loadtest.waits import BUSY, share_waited, told
 
 LEAD = 0.5
 """Seconds from when all have joined to the first call."""
@@ -136,6 +137,8 @@ class Round:
             self.collector.finish()
             with anyio.move_on_after(CLEARING, shield=True):
                 await self._clear(meeting)
+        if (waited := share_waited(self.collector.series(), self.measured)) and waited > BUSY:
+            self.warnings.append(told(waited))
         if self.ended_early is None:
             self._look_for_missing()
 
@@ -255,7 +258,9 @@ class Round:
         while True:
             number = int(self.now() // interval) - 1
             try:
-                sample = await self.gauges.look([each.pid for each in self.stand.seats.living])
+                consumers = [each.pid for each in self.stand.seats.living]
+                others = [*self._children.pids, *self.stand.server_pids]
+                sample = await self.gauges.look(consumers, others)
                 if self._background is not None:
                     await self._background.look()
             except (*AWAY, ServerError):

@@ -13,6 +13,7 @@ from loadtest.run.stand import Stand
 from loadtest.scenario import Scenario
 from loadtest.scenario_read import at_rate
 from loadtest.timetable import planned
+from loadtest.waits import share_waited
 
 KEPT_UP = 0.97
 """Of the calls that must be priced while it is measured: if fewer are, more and more wait."""
@@ -136,6 +137,7 @@ def evidence_of(tried: Round) -> Evidence:
     if slots and realtime.price.mean is not None:
         busy = realtime.price.mean * realtime.rate / slots
     return Evidence(
+        waited=share_waited(series, tried.scenario.measured),
         late=(realtime.lateness.p99 or 0.0) / (realtime.latency.p99 or 1.0),
         generator_cpu=cpu / max(realtime.generators, 1) if cpu is not None else None,
         slots_busy=busy,

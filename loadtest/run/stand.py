@@ -2,8 +2,8 @@
 
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,13 +12,13 @@ from typing import NoReturn
 import anyio
 
 from engine.connection import Address
-from engine.embedded import EmbeddedServer, ServerSettings
 from engine.errors import NotPriced, ServerError, UsageError
 from engine.grid import Grid, open_grid
 from engine.job import Lane
 from engine.outcome import Outcome
 from engine.pricing import registry
 from loadtest.chaos.faults import KINDS, Needs
+from loadtest.chaos.proxy import Proxy
 from loadtest.chaos.seats import Seat, Seats, last_words
 from loadtest.drivers import DRIVERS, GRID
 from loadtest.generator.calls import first_of
@@ -26,6 +26,7 @@ from loadtest.generator.ledger import Made
 from loadtest.generator.posts import asking_for
 from loadtest.run.fleet import FleetSeats, fleet_for
 from loadtest.run.fleet import check as check_fleet
+from loadtest.run.server import Own
 from loadtest.scenario import Scenario
 
 LAST_WORDS = 1.0
@@ -38,6 +39,14 @@ FIRST_PRICE = 60.0
 """Seconds that the first price of an algorithm may take: code is loaded and compiled."""
 
 
+HARM: Mapping[Needs, str] = {
+    Needs.RIGHTS: "would strike everybody at",
+    Needs.NETWORK: "strikes networks that the test has laid itself, and not the way to",
+    Needs.SERVER: "would kill the server at",
+}
+"""Why a fault that needs so much strikes no server of a user's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stand:
     """All that a load test uses."""
@@ -48,15 +57,20 @@ class Stand:
     """Of the consumers that were started for it."""
     folder: Path
     """For logs."""
-    server: EmbeddedServer | None
-    """None if it is not ours."""
+    own: Own | None
+    """The server, None if it is not ours."""
     fleet: FleetSeats | None = None
     """Simulated consumers, which take the jobs."""
 
     @property
     def alive(self) -> bool:
         """Whether the server's process lives, as far as we can know."""
-        return self.server is None or self.server.running
+        return self.own is None or self.own.server.running
+
+    @property
+    def server_pids(self) -> list[int]:
+        """The server's process, where there is one here that we know of."""
+        return [self.own.server.pid] if self.own is not None and self.own.server.running else []
 
     async def leave(self) -> None:
         """Let all that was started for it leave."""
@@ -90,14 +104,7 @@ def check(scenario: Scenario, address: Address | None) -> None:
             "consumers.start is 0: say with --redis-url which grid's consumers are to be measured, "
             "or have some started"
         )
-    for kind in scenario.faults.kinds if scenario.faults is not None else ():
-        if KINDS[kind].needs is Needs.RIGHTS and address is not None:
-            raise UsageError(
-                f"faults.kinds: {kind} would strike everybody at {address}: leave it out, or leave "
-                "--redis-url out to have a server of the test's own"
-            )
-        if KINDS[kind].needs is Needs.NOTHING and scenario.consumers.start == 0:
-            raise UsageError(f"faults.kinds: {kind} strikes consumers that the test has started")
+    _check_faults(scenario, address)
     _check_driver(scenario, address)
     check_fleet(scenario, address)
     algorithms = set(scenario.realtime.mix if scenario.realtime else ())
@@ -105,6 +112,21 @@ def check(scenario: Scenario, address: Address | None) -> None:
         algorithms.add(scenario.bulk.algorithm)
     for algorithm in sorted(algorithms):
         registry.find(algorithm)
+
+
+def _check_faults(scenario: Scenario, address: Address | None) -> None:
+    for kind in scenario.faults.kinds if scenario.faults is not None else ():
+        needs = KINDS[kind].needs
+        if address is not None and (harm := HARM.get(needs)):
+            raise UsageError(
+                f"faults.kinds: {kind} {harm} {address}: leave it out, or leave --redis-url out to "
+                "have a server of the test's own"
+            )
+        if needs in (Needs.NOTHING, Needs.NETWORK) and not started(scenario):
+            raise UsageError(
+                f"faults.kinds: {kind} strikes consumers that the test has started, and it starts "
+                "none: leave it out, or have some started with --consumers"
+            )
 
 
 def _check_driver(scenario: Scenario, address: Address | None) -> None:
@@ -124,21 +146,9 @@ def _check_driver(scenario: Scenario, address: Address | None) -> None:
         raise UsageError(f"driver is {name}, which prices no jobs: add --set bulk=false")
 
 
-@contextmanager
-def server_for(
-    address: Address | None, folder: Path
-) -> Iterator[tuple[Address, EmbeddedServer | None]]:
-    """The server at an address, or one that lives as long as the body runs."""
-    if address is not None:
-        yield address, None
-        return
-    with EmbeddedServer(ServerSettings(log_path=folder / "server.log")) as server:
-        yield Address.parse(server.url), server
-
-
 @asynccontextmanager
 async def standing(
-    scenario: Scenario, address: Address, server: EmbeddedServer | None, folder: Path
+    scenario: Scenario, address: Address, own: Own | None, folder: Path
 ) -> AsyncIterator[Stand]:
     """A stand with consumers that serve; they leave with the body.
 
@@ -146,7 +156,7 @@ async def standing(
     """
     async with AsyncExitStack() as stack:
         grid = await stack.enter_async_context(open_grid(address))
-        seats = Seats(folder, secrets.token_hex(8), seats_for(scenario, address))
+        seats = Seats(folder, secrets.token_hex(8), seats_for(scenario, address, own))
         stack.callback(seats.kill)
         seats.fill()
         await seats.serving()
@@ -154,24 +164,33 @@ async def standing(
         fleet = await stack.enter_async_context(simulated)
         await _check_served(scenario, grid)
         await _first_prices(scenario, address)
-        stand = Stand(address, grid, seats, folder, server, fleet)
+        stand = Stand(address, grid, seats, folder, own, fleet)
         yield stand
         if stand.alive:
             await stand.leave()
 
 
-def seats_for(scenario: Scenario, address: Address) -> list[Seat]:
-    """The places of the consumers that a scenario starts."""
+def seats_for(scenario: Scenario, address: Address, own: Own | None = None) -> list[Seat]:
+    """The places of the consumers that a scenario starts, on networks of their own if there are."""
     told, module = scenario.consumers, DRIVERS[scenario.driver].module
     options = ["--slots", str(told.slots)]
     if module == DRIVERS[GRID].module:
         options += ["--drain", DRAIN]
-    count = told.start
     if scenario.fleet is not None:
         options += ["--lane", Lane.REALTIME]
-        count = count if scenario.realtime is not None else 0
     options += told.options
-    return [Seat(number + 1, address, None, options, module) for number in range(count)]
+    networks: Sequence[tuple[Address, Proxy | None]] = own.networks if own is not None else ()
+    ways = networks or [(address, None)] * told.start
+    return [
+        Seat(number, *way, options, module)
+        for number, way in enumerate(ways[: started(scenario)], start=1)
+    ]
+
+
+def started(scenario: Scenario) -> int:
+    """How many consumers a scenario starts: none beside a fleet that has all there is to do."""
+    idle = scenario.fleet is not None and scenario.realtime is None
+    return 0 if idle else scenario.consumers.start
 
 
 async def _check_served(scenario: Scenario, grid: Grid) -> None:

@@ -12,6 +12,7 @@ from loadtest import record
 from loadtest.chaos.faults import KINDS
 from loadtest.chaos.ground import Ground
 from loadtest.chaos.schedule import Strike, draw
+from loadtest.chaos.servers import Servers
 from loadtest.chaos.work import Work
 from loadtest.run.stand import Stand
 from loadtest.scenario import Scenario
@@ -72,4 +73,13 @@ class Strikes:
         work = Work(
             stand.grid, stand.address, stand.folder, stand.seats.mark, 0, self.scenario.seed
         )
-        return Ground(stand.grid, stand.seats, work, tending, LEASE)
+        own = stand.own
+        return Ground(
+            stand.grid,
+            stand.seats,
+            work,
+            tending,
+            LEASE,
+            proxies=[proxy for _, proxy in own.networks] if own is not None else [],
+            servers=own.server if own is not None and isinstance(own.server, Servers) else None,
+        )

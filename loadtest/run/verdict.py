@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from loadtest import record
+from loadtest.generator.ledger import UNEXPECTED
 from loadtest.generator.tally import LATE, Tally
 from loadtest.objective import Objective, measured
 
@@ -68,4 +69,10 @@ def generator_warnings(realtime: record.Realtime) -> list[str]:
             "deadline, and count as errors: unless the generator was late, the server did not take "
             "them"
         )
+    for name, count in sorted(realtime.errors.items()):
+        if name.startswith(UNEXPECTED):
+            told.append(
+                f"{count:,} of {realtime.planned:,} calls ended in an error that no caller is to "
+                f"have ({name.removeprefix(UNEXPECTED).strip()}): their driver has a fault"
+            )
     return told

@@ -1,7 +1,10 @@
 """Blobs in a folder and in Azurite, and logs on their way there."""
 
+import errno
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -145,6 +148,14 @@ def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path: Path) -> None:
         ("http://127.0.0.1/a/logs", "must be az://"),
         ("https://account.blob.core.windows.net/logs?sv=2025&sig=marked", "no signature"),
         ("https://user:marked@account.blob.core.windows.net/logs", "no key"),
+        ("https://marked@account.blob.core.windows.net/logs", "no key"),
+        ("https:/account.blob.core.windows.net/logs?sv=2025&sig=marked", "no signature"),
+        ("account.blob.core.windows.net/logs?sv=2025&sig=marked", "no signature"),
+        ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=marked==", "no key"),
+        ("BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=marked", "no key"),
+        ("az://account/logs/sig=marked", "no signature"),
+        ("https://[marked/logs?sig=marked", "no signature"),
+        ("https://[account/logs", "must be az://"),
     ],
 )
 def test_a_place_that_is_none_is_a_clear_error(told: str, why: str) -> None:
@@ -267,6 +278,88 @@ def test_what_could_not_be_sent_the_next_process_sends(
     assert not list(folder.iterdir())
 
 
+HANGING = """
+import sys, threading
+from pathlib import Path
+from engine.blobs import Folder
+from engine.log_stream import LogStream
+
+class Deaf(Folder):
+    def append(self, name, data, at):
+        super().append(name, data, at)
+        print("appended", flush=True)
+        threading.Event().wait()
+
+stream = LogStream(Deaf(Path(sys.argv[1])), "c", Path(sys.argv[2]), print)
+stream.write("arrived unheard\\n")
+sys.stdin.readline()
+for number in range(1000):
+    stream.write(f"{number}\\n")
+sys.stdin.readline()
+"""
+
+
+def test_lines_are_on_disk_while_the_storage_hangs(tmp_path: Path) -> None:
+    """A consumer is killed, not one of whose requests was answered: the next sends its lines."""
+    folder, place = tmp_path / "spool", tmp_path / "blobs"
+    command = [sys.executable, "-c", HANGING, str(place), str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == b"appended\n"
+        process.stdin.write(b"go on\n")
+        process.stdin.flush()
+        [file] = folder.glob("*.spool")
+        eventually(lambda: file.read_bytes().endswith(b"\n999\n"), SOON, "all lines on disk")
+        process.kill()
+    heir = LogStream(open_blobs(str(place), {}), "d", folder, lambda _: None)
+    assert heir.stop()
+    expected = "arrived unheard\n" + "".join(f"{number}\n" for number in range(1000))
+    assert stored(str(place), "c") == (expected, 1)
+    assert not list(folder.iterdir())
+
+
+def test_a_disk_that_takes_nothing_is_complained_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_stream, "GATHER", 0.01)
+    full, said = threading.Event(), []
+    add = Spool.add
+
+    def add_if_there_is_room(spool: Spool, data: bytes) -> None:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(spool, data)
+
+    def complain(why: str) -> None:
+        said.append(why)
+        stream.write("complained\n")
+
+    monkeypatch.setattr(Spool, "add", add_if_there_is_room)
+    place = str(tmp_path / "blobs")
+    stream = LogStream(open_blobs(place, {}), "c", tmp_path / "spool", complain)
+    full.set()
+    stream.write("one\n")
+    eventually(lambda: said, SOON, "a complaint")
+    stream.write("two\n")
+    full.clear()
+    eventually(lambda: "are missing here" in stored(place, "c")[0], SOON, "the gap to be told")
+    assert stream.stop()
+    found = stored(place, "c")[0]
+    missing = sum(json.loads(line)["lines"] for line in found.splitlines() if line[0] == "{")
+    assert missing + found.count("two") + found.count("complained") == 3
+    assert len(said) == 1
+
+
+def test_a_name_may_be_longer_than_that_of_a_file(start: Start, place: str, tmp_path: Path) -> None:
+    name = "/".join(["p" * 64, "j" * 64, "t" * 64, "c" * 57])
+    stream = start(name)
+    stream.write("one\n")
+    assert stream.stop()
+    assert stored(place, name) == ("one\n", 1)
+    assert not list((tmp_path / "spool").iterdir())
+
+
 def test_what_is_beyond_the_bound_is_counted(
     start: Start, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,3 +405,66 @@ def test_a_spool_moves_with_what_has_not_arrived(tmp_path: Path) -> None:
     [left] = Spool.left_in(tmp_path)
     assert (left.blob, left.at, left.next(100)) == ("b", 0, b"two\nthree\n")
     left.close()
+
+
+def test_what_a_crash_left_half_made_is_removed(tmp_path: Path) -> None:
+    """A process that ends while it makes a spool anew leaves the spool as it was."""
+    spool = Spool.create(tmp_path / "a.spool", "a")
+    spool.add(b"one\n")
+    spool.close()
+    (tmp_path / "a.moving").write_bytes((tmp_path / "a.spool").read_bytes()[:-1])
+    (tmp_path / "b.moving").write_bytes(b"")
+    [left] = Spool.left_in(tmp_path)
+    assert left.next(100) == b"one\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.spool"]
+    left.close()
+
+
+def test_one_that_is_being_made_is_left_alone(tmp_path: Path) -> None:
+    living = Spool.create(tmp_path / "a.spool", "a")
+    os.link(living.path, tmp_path / "b.moving")  # Locked, as by its maker.
+    assert not list(Spool.left_in(tmp_path))
+    assert (tmp_path / "b.moving").exists()
+    living.close()
+
+
+def test_what_has_arrived_takes_no_room_while_lines_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.spool._PIECE", 100)
+    spool = Spool.create(tmp_path / "a.spool", "a")
+    found = b""
+    for number in range(100):
+        spool.add(b"%09d\n" % number)
+        if number % 7 == 6:
+            data = spool.next(60)
+            spool.arrived(len(data))
+            found += data
+            assert spool.path.stat().st_size <= 512 + 2 * max(100, len(spool)) + 60
+    assert spool.at == len(found)
+    spool.close()
+    [left] = Spool.left_in(tmp_path)
+    found += left.next(10_000)[len(found) - left.at :]
+    assert found == b"".join(b"%09d\n" % number for number in range(100))
+    left.close()
+
+
+def test_nothing_is_lost_between_who_adds_and_who_sends(tmp_path: Path) -> None:
+    spool = Spool.create(tmp_path / "a.spool", "a")
+    expected = b"".join(b"%09d\n" % number for number in range(20_000))
+
+    def add() -> None:
+        for start in range(0, len(expected), 10):
+            spool.add(expected[start : start + 10])
+
+    adding = threading.Thread(target=add)
+    adding.start()
+    found = b""
+    while adding.is_alive() or len(spool):
+        data = spool.next(1000)
+        found += data
+        spool.arrived(len(data))
+    adding.join()
+    assert found == expected
+    spool.close()
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from engine.job import Job
+from azfinsim.top.look import Lookout
+from azfinsim.top.sample import Sample
+from engine.drop import drop
+from engine.grid import Grid
+from engine.job import Job, Lane
 from tests.callers import REALTIME, Caller
 from tests.processes import Field, field_at, prices, synthetic
 from tests.redis_servers import Nodes, answers, needs_redis, oldest_redis, start
@@ -120,9 +124,45 @@ def test_cancel_resume_and_drop(request: pytest.FixtureRequest, grid: str) -> No
     field.serve(*LEASE)
     assert field.done(job).well
     assert field.run(lambda grid: grid.jobs.names()) == ["night"]
+    left = field.run(lambda grid: held_of(grid, "night"))
+    assert left > field.partitions
+    progress = field.progress(job)
+    field.run(lambda grid: drop(grid, progress))
+    assert field.run(lambda grid: held_of(grid, "night")) == 0
+    assert field.run(lambda grid: grid.jobs.names()) == []
     assert field.run(lambda grid: grid.cache.drop("default")) == 2_000
     assert field.run(lambda grid: grid.cache.books()) == []
     assert field.run(lambda grid: grid.cache.index("default")) == {}
+
+
+async def held_of(grid: Grid, name: str) -> int:
+    """Keys that hold something of a job."""
+    return len([key async for key in grid.redis.scan_iter(f"az:*:job:{name}*")])
+
+
+@pytest.mark.parametrize("grid", ["alone", "oldest", "cluster"])
+def test_a_look_sees_every_partition(request: pytest.FixtureRequest, grid: str) -> None:
+    """What `azfinsim top` shows; only Redis 6.2 does not count the calls that came."""
+    field: Field = request.getfixturevalue(grid)
+    field.fill(2_000)
+    job = field.submit(synthetic("night", 1e5, chunk=50))
+    [consumer] = field.serve("--slots", "1", "--lane", "realtime,bulk")
+
+    def busy() -> Sample | None:
+        sample = field.run(lambda grid: Lookout(grid).look())
+        return sample if sample.queues[Lane.BULK].in_flight else None
+
+    sample = eventually(busy, 20, "a consumer that has something")
+    assert sample is not None
+    queue = sample.queues[Lane.BULK]
+    assert queue.waiting + queue.in_flight == field.backlog()
+    assert queue.oldest > 0
+    assert [seen.job for seen in sample.jobs] == [job]
+    assert [seen.presence.name for seen in sample.consumers] == [consumer.serving()]
+    assert 0 <= (sample.consumers[0].silent or 0) <= 10
+    assert sample.calls == (None if grid == "oldest" else 0)
+    assert sample.server is not None
+    assert sample.server.nodes == (3 if grid == "cluster" else 1)
 
 
 def test_all_nodes_may_be_away_for_a_while(cluster: Field, nodes: Nodes) -> None:

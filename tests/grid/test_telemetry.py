@@ -118,6 +118,8 @@ def check_metrics(azure: Sink) -> None:
     assert trades == {("priced", "bulk", "synthetic"): 300, ("priced", "realtime", "pvonly"): 1}
     bulk = [p for p in points["azfinsim.price.p50"] if p["properties"]["lane"] == "bulk"]
     assert 0.0009 < bulk[0]["value"] < 0.1
+    settled = {p["properties"]["lane"] for p in points["azfinsim.settle.p99"]}
+    assert settled == {"bulk", "realtime"}
     slots = {(p["value"], p["properties"]["lanes"]) for p in points["azfinsim.slots"]}
     assert slots == {(4, "realtime,high,bulk")}
 

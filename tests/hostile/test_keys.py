@@ -143,6 +143,7 @@ DAMAGE: dict[str, Damage] = {
     "consumers_turn": lambda client, job: client.hset(keys.consumers_turn("forget"), "a", "b"),
     "consumer": _consumers,
     "controller": lambda client, job: _fields(client, keys.controller("house")),
+    "taken_down": lambda client, job: _fields(client, keys.taken_down("house")),
     "crew": lambda client, job: _fields(client, keys.crew("house"), b"*", b"1"),
 }
 """For each function of ``engine.keys``."""

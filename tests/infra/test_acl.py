@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import redis
 
+from azfinsim.top import look as top
 from engine import keys
+from engine.drop import drop
 from engine.job import Job, Lane
 from infra.acl import RIGHTS, Role, rules, setuser
 from infra.controller.lead import Lead
@@ -162,6 +164,7 @@ def price_all(ours: Field, theirs: Field) -> None:
     ours.run(lambda grid: grid.roster.dismiss("night-1", ["2"], "another"))
     ours.cancel(lost)
     never = ours.submit(synthetic("never", after="lost"))
+    ours.run(lambda grid: top.Lookout(grid).look())
     eventually(lambda: staying.events("took over entries of a consumer that is gone"), 20)
     with connect_sync(ours.url) as client:
         client.price(generate(1, 0, 1).row(0), algorithm="synthetic", deadline=20)
@@ -188,6 +191,8 @@ def books_and_jobs(ours: Field) -> None:
         assert await grid.cache.count("default") == 1_000
         assert await grid.cache.remove("default", 7)
         assert "slow" in await grid.jobs.names()
+        slow = await grid.jobs.get("slow")
+        await drop(grid, await grid.jobs.progress(slow))
         await grid.redis.zadd(keys.jobs(), {"expired": 1.0})
         assert "expired" not in await grid.jobs.names()
         assert await grid.cache.drop("default") == 999

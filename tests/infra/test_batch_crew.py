@@ -12,7 +12,7 @@ from azure.identity import CredentialUnavailableError
 from engine.errors import ServerError, UsageError
 from infra.pool.batch_client import BatchService, Patience
 from infra.pool.batch_crew import BatchCrew
-from infra.pool.consumers import Consumers, Count
+from infra.pool.consumers import Consumers, Count, Fence
 from infra.pool.plan import Order, PoolLane, State
 from tests.infra.batch_double.nodes import Account
 from tests.infra.batch_double.records import Job
@@ -56,6 +56,30 @@ class Dismissals:
 
 def job_of(account: Account, name: str = "night-1") -> Job:
     return account.jobs[name]
+
+
+async def test_who_may_not_act_any_more_adds_and_ends_nothing(double: BatchDouble) -> None:
+    """Whenever that turns out: before the job is made, before tasks are added, before they end."""
+
+    def holding(times: int) -> Fence:
+        left = iter(range(times))
+
+        async def fence() -> None:
+            if next(left, None) is None:
+                raise ServerError("somebody else leads")
+
+        return fence
+
+    async with service_of(double) as service:
+        crew = crew_of(service)
+        for times in (0, 1):
+            with pytest.raises(ServerError, match="somebody else leads"):
+                await crew.set(3, holding(times))
+            assert (await crew.count()).living == 0
+        await crew.set(3)
+        with pytest.raises(ServerError, match="somebody else leads"):
+            await crew.set(1, holding(1))
+        assert (await crew.count()).living == 3
 
 
 async def test_a_thousand_in_seconds(double: BatchDouble) -> None:

@@ -37,7 +37,7 @@ def control(double: BatchDouble, field: Field, *words: str) -> Run:
 
 def test_tasks_come_for_a_job_and_go_after_it(double: BatchDouble, field: Field) -> None:
     field.fill(300)
-    job = field.submit(synthetic("night", 5.0, chunk=5, by=2e9))
+    job = field.submit(synthetic("night", 20.0, chunk=5, by=2e9))
     first = control(double, field)
     assert first.code == 0, first.err
     assert first.json["consumers"] == 2

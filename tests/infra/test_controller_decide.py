@@ -5,31 +5,13 @@ from dataclasses import replace
 from datetime import UTC
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from infra.controller.capacity import Batch, finish, first, needed
+from infra.controller.capacity import Batch, needed
 from infra.controller.decide import decide
-from infra.controller.history import SAMPLES, Cohort, History, Sample
-from infra.controller.model import Decision, Demand, Observation, Policy
+from infra.controller.history import Cohort, History
+from infra.controller.model import Decision, Observation, Policy
 from infra.controller.words import sentence
-from infra.controller_commands import MOST_BETWEEN
-
-NOW = 1_000_000.0
-HOURS = 3600.0
-POLICY = Policy(ceiling=100, slots=8, startup=240.0, price=0.4)
-KNOWN = History({"pvonly": [Sample(1_000, 100.0)] * 5}, resting=False)
-"""A trade takes 0.1 slot-seconds, 0.11 with its margin."""
-
-
-def book(trades: int, hours: float | None = 8.0, **fields: object) -> Demand:
-    due = NOW + hours * HOURS if hours is not None else None
-    demand = Demand("night", "pvonly", trades, 0, due=due, since=NOW)
-    return replace(demand, **fields)  # type: ignore[arg-type]
-
-
-def seen(*demands: Demand, living: int = 0, starting: int = 0, others: int = 0) -> Observation:
-    return Observation(NOW, demands, living, slots=living * 8, starting=starting, others=others)
+from tests.infra.controlling import HOURS, KNOWN, NOW, POLICY, book, seen
 
 
 def decided(
@@ -127,7 +109,7 @@ def test_a_deadline_that_cannot_be_met_is_told_and_by_how_much() -> None:
     assert decision.least > 400
     words = sentence(decision, seen(book(100_000_000, 1.0)), UTC)
     assert words == (
-        "done at 23:23 with 40 consumers, 154.91 EUR; job night will be late, 8.6 h after 14:46, "
+        "done at 23:23 with 40 consumers, 154.91 USD; job night will be late, 8.6 h after 14:46, "
         "410 would make it; no more because of the ceiling of 40"
     )
 
@@ -142,8 +124,8 @@ def test_what_is_late_gets_no_node_for_less_work_than_its_start_takes() -> None:
 @pytest.mark.parametrize(
     ("budget", "consumers", "words"),
     [
-        ({"hourly": 2.0}, 5, "the budget of 2.00 EUR an hour"),
-        ({"budget": 10.0}, 0, "the budget of 10.00 EUR"),
+        ({"hourly": 2.0}, 5, "the budget of 2.00 USD an hour"),
+        ({"budget": 10.0}, 0, "the budget of 10.00 USD"),
     ],
 )
 def test_budgets_bound(budget: dict[str, float], consumers: int, words: str) -> None:
@@ -178,7 +160,7 @@ def test_the_sentence_tells_what_fewer_would_do() -> None:
     decision, _ = decided(look)
     words = sentence(decision, look, UTC)
     assert words.startswith("done at 18:16 with 34 consumers, ")
-    assert words.endswith(f" EUR; {decision.least} would make it by 21:46")
+    assert words.endswith(f" USD; {decision.least} would make it by 21:46")
     assert decision.least is not None
     assert decision.least < 34
 
@@ -229,148 +211,3 @@ def test_slots_that_are_only_assumed_are_told_by_those_that_serve() -> None:
     assert not decide(rest, guess, later)[0].probing
     # What the user tells of those to be started goes before.
     assert later.informed(replace(POLICY, slots=4)).slots == 4
-
-
-# What is learnt
-
-
-def looked(history: History, at: float, ended: int, slots: int = 8) -> History:
-    look = Observation(at, [book(1_000_000 - ended, ended=ended)], slots // 8, slots)
-    return history.looked(look)
-
-
-def test_a_rate_is_what_all_slots_have_done_between_two_looks() -> None:
-    history = looked(History(), NOW, 0)
-    history = looked(history, NOW + 10, 800)
-    assert history.cost("pvonly", 0.0) == pytest.approx(0.1)
-    assert history.cost("pvonly", 0.1) == pytest.approx(0.11)
-
-
-@pytest.mark.parametrize("change", ["idle", "no consumer", "long ago"])
-def test_nothing_is_learnt_where_slots_were_idle(change: str) -> None:
-    history = looked(History(), NOW, 0)
-    if change == "idle":
-        history = looked(history, NOW + 10, 999_900)
-    elif change == "no consumer":
-        history = looked(history, NOW + 10, 800, slots=0)
-    else:
-        history = looked(history, NOW + 1_000, 80_000)
-    assert history.cost("pvonly", 0.0) is None
-
-
-def test_a_standstill_is_no_cost() -> None:
-    history = looked(History(), NOW, 0)
-    for look in range(1, 12):
-        ended = 800 * look if look < 11 else 8_001
-        history = looked(history, NOW + 10 * look, ended)
-    assert history.cost("pvonly", 0.0) == pytest.approx(0.1)
-
-
-def test_what_differs_from_look_to_look_has_a_margin() -> None:
-    history = looked(History(), NOW, 0)
-    ended = 0
-    for look in range(1, 11):
-        ended += 600 if look % 2 else 1_000
-        history = looked(history, NOW + 10 * look, ended)
-    cost = history.cost("pvonly", 0.0)
-    assert cost is not None
-    assert 0.105 < cost < 0.13
-
-
-def test_kinds_priced_at_once_share_the_work_as_their_costs_are() -> None:
-    history = History({"cheap": [Sample(100, 1.0)], "dear": [Sample(100, 9.0)]})
-    for at, ended in ((NOW, 0), (NOW + 10, 400)):
-        both = [book(10_000, ended=ended, job=kind, kind=kind) for kind in ("cheap", "dear")]
-        history = history.looked(Observation(at, both, 1, 8))
-    [cheap], [dear] = history.costs["cheap"][1:], history.costs["dear"][1:]
-    assert cheap.work + dear.work == pytest.approx(80)
-    assert dear.work == pytest.approx(9 * cheap.work)
-
-
-def test_only_the_latest_samples_are_kept() -> None:
-    history = looked(History(), NOW, 0)
-    for look in range(1, 3 * SAMPLES):
-        history = looked(history, NOW + 10 * look, 800 * look)
-    assert len(history.costs["pvonly"]) == SAMPLES
-
-
-def test_a_run_is_paid_from_the_first_job_after_a_rest() -> None:
-    history = looked(History(), NOW, 0)
-    history = looked(history, NOW + 100, 800)
-    assert history.spent(POLICY) == pytest.approx(100 / 3600 * 0.4)
-    resting = history.looked(Observation(NOW + 200, [], 1, 8))
-    assert resting.resting
-    assert resting.spent(POLICY) > history.spent(POLICY)
-    assert looked(resting, NOW + 250, 0).spent(POLICY) == 0
-
-
-@pytest.mark.parametrize("gap", [100.0, 360.0, 5_000.0])
-def test_consumers_are_paid_for_however_long_nobody_looked(gap: float) -> None:
-    history = looked(looked(History(), NOW, 0), NOW + gap, 800)
-    assert history.consumer_seconds == pytest.approx(gap)
-
-
-def test_looks_as_far_apart_as_they_may_be_told_to_be_teach() -> None:
-    history = looked(looked(History(), NOW, 0), NOW + MOST_BETWEEN + 5, 24_400)
-    assert history.cost("pvonly", 0.0) == pytest.approx(0.1)
-
-
-def test_a_history_is_read_as_it_was_stored() -> None:
-    look = seen(book(10_000_000, 1.0))
-    _, history = decided(look, history=KNOWN.looked(look))
-    read = History.from_json(history.to_json())
-    assert read.to_json() == history.to_json()
-    assert decide(look, POLICY, read)[0] == decide(look, POLICY, history)[0]
-
-
-@pytest.mark.parametrize("stored", [b"", b"[]", b"{}", b'{"costs": 1}', b"\xff", b"null"])
-def test_a_history_that_is_none_is_told(stored: bytes) -> None:
-    with pytest.raises(
-        ValueError, match=r"no history|JSON|empty document|unexpected|str is not valid"
-    ):
-        History.from_json(stored)
-
-
-# Capacity
-
-THOSE = st.lists(
-    st.builds(
-        Batch, st.integers(0, 9).map(float), st.floats(0, 500), st.integers(1, 16).map(float)
-    ),
-    max_size=4,
-).map(lambda those: [*sorted(those, key=lambda b: b.ready), Batch(math.inf, 500.0, 8.0)])
-
-
-@given(THOSE, st.floats(1, 1e6), st.floats(501, 1e5))
-def test_as_many_as_are_needed_are_enough_and_one_fewer_is_not(
-    those: list[Batch], work: float, time: float
-) -> None:
-    count = needed(work, time, those)
-    assert count < math.inf
-    assert finish(work, first(int(count), those)) <= time * (1 + 1e-9)
-    if count > 1 and len({batch.slots for batch in those}) == 1:
-        assert finish(work, first(int(count) - 1, those)) > time * (1 - 1e-9)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 10**7), st.none() | st.floats(-2, 48)), max_size=5),
-    st.integers(0, 200),
-    st.integers(0, 50),
-    st.integers(0, 120),
-    st.none() | st.floats(0, 100),
-)
-def test_whatever_is_seen_the_bounds_hold(
-    jobs: list[tuple[int, float | None]],
-    living: int,
-    starting: int,
-    ceiling: int,
-    budget: float | None,
-) -> None:
-    demands = [book(n, hours, job=str(i)) for i, (n, hours) in enumerate(jobs)]
-    policy = replace(POLICY, ceiling=ceiling, budget=budget)
-    look = seen(*demands, living=living, starting=starting)
-    history = replace(KNOWN, cohorts=[Cohort(NOW - 10, starting)])
-    decision, history = decide(look, policy, history.looked(look))
-    assert 0 <= decision.consumers <= ceiling
-    assert sentence(decision, look, UTC)
-    assert History.from_json(history.to_json()).wishes[-1].consumers >= 0

@@ -1,6 +1,6 @@
-"""One controller leads, by a lease and a token; what it sees of a grid."""
+"""One controller leads, by a lease and a token, and nobody else acts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -11,16 +11,14 @@ from anyio import to_thread
 from engine import keys
 from engine.connection import Address
 from engine.grid import Grid, open_grid
-from engine.job import Job, Lane
-from engine.roster import Presence
+from engine.job import Lane
 from infra.controller.history import History, Sample
-from infra.controller.lead import Lead
-from infra.controller.look import Lookout, kind_of
+from infra.controller.lead import Lead, LeadLost
+from infra.controller.look import Lookout
 from infra.controller.model import Decision, Policy
 from infra.controller.run import Controller
-from infra.pool.consumers import Count
-from producer.generate import generate
-from producer.submit import submit
+from infra.pool.consumers import Count, Fence, unfenced
+from infra.pool.notice import Notice
 from tests.waiting import eventually
 
 DECISION = Decision(1.0, 3)
@@ -115,97 +113,32 @@ async def test_a_history_that_somebody_has_spoilt_is_begun_anew(grid: Grid, stor
     assert await candidate(grid).history() == History()
 
 
-# What is seen
-
-TRADES = 500
-
-
-async def filled(grid: Grid) -> None:
-    await grid.cache.upsert("default", generate(1, 0, TRADES))
-
-
-def job(name: str, **fields: object) -> Job:
-    return replace(Job(name, "synthetic"), **fields)  # type: ignore[arg-type]
-
-
-async def test_jobs_are_seen_in_the_order_in_which_consumers_come_to_them(grid: Grid) -> None:
-    await filled(grid)
-    for each in (
-        job("first", by=2e9),
-        job("second", lane=Lane.HIGH, trades="0:100"),
-        job("third", after="first", chunk=10),
-        job("fourth", trades="0:7"),
-    ):
-        await submit(grid, each)
-    seen = await Lookout(grid, Lane.BULK).look(Count())
-    assert [(d.job, d.left, d.chunk) for d in seen.demands] == [
-        ("second", 100, 100),
-        ("first", TRADES, 100),
-        ("fourth", 7, 100),
-        ("third", TRADES, 10),
-    ]
-    assert seen.demands[1].due == 2e9
-    assert [d.job for d in seen.demands if d.held] == ["third"]
-    assert seen.entries == 1 + 5 + 1
+async def test_what_was_decided_is_done_only_by_whoever_still_leads(grid: Grid) -> None:
+    one, other = candidate(grid), candidate(grid)
+    assert await one.take()
+    token = one.token
+    await one.confirm(token)
+    await lapsed(grid)
+    assert await other.take()
+    with pytest.raises(LeadLost):
+        await one.confirm(token)
+    # Nor when it leads again: another has acted in between.
+    await other.resign()
+    assert await one.take()
+    with pytest.raises(LeadLost):
+        await one.confirm(token)
 
 
-async def test_a_job_whose_predecessor_has_ended_is_released_though_no_consumer_runs(
-    grid: Grid,
-) -> None:
-    await filled(grid)
-    await submit(grid, job("first", trades="0:100"))
-    await submit(grid, job("after", after_any=True, after="first"))
-    lookout = Lookout(grid, Lane.BULK)
-    assert (await lookout.look(Count())).entries == 1
-    first = await grid.jobs.get("first")
-    assert first is not None
-    await grid.jobs.fence(first, 0, "cancel")
-    await grid.streams.sweep(first, 0)
-    seen = await lookout.look(Count())
-    assert [d.held for d in seen.demands if d.job == "after"] == [False]
-    assert await grid.streams.backlog([Lane.BULK]) == {Lane.BULK: 5}
-
-
-async def test_those_of_the_crew_are_told_from_others(grid: Grid) -> None:
-    lanes = ["high", "bulk"]
-    for presence in (
-        Presence("a", lanes, 8, 1, crew="night/1"),
-        Presence("b", lanes, 8, 1, crew="night/2"),
-        Presence("c", lanes, 8, 1, crew="night/3", draining=True),
-        Presence("d", lanes, 4, 1),
-        Presence("e", ["realtime"], 2, 1),
-    ):
-        await grid.roster.announce(presence)
-    seen = await Lookout(grid, Lane.BULK, "night".__eq__).look(
-        Count(queued=3, running=3, leaving=1)
-    )
-    assert (seen.living, seen.slots, seen.starting, seen.others) == (2, 16, 4, 4)
-
-
-async def test_a_damaged_job_is_nobodys_reason_to_stop(grid: Grid) -> None:
-    await filled(grid)
-    await submit(grid, job("good"))
-    await submit(grid, job("bad"))
-    await grid.redis.hset(keys.job("bad"), "spec", b"{}")
-    seen = await Lookout(grid, Lane.BULK).look(Count())
-    assert [d.job for d in seen.demands] == ["good"]
-
-
-async def test_a_job_whose_entries_are_lost_is_told_from_others(grid: Grid) -> None:
-    await filled(grid)
-    await submit(grid, job("night"))
-    [seen] = (await Lookout(grid, Lane.BULK).look(Count())).demands
-    assert seen.left
-    assert not seen.lost
-    for partition in range(grid.partitions):
-        await grid.redis.delete(keys.stream(partition, Lane.BULK))
-    [seen] = (await Lookout(grid, Lane.BULK).look(Count())).demands
-    assert seen.left
-    assert seen.lost
-    # Another lane is another matter.
-    await submit(grid, job("urgent", lane=Lane.HIGH))
-    both = (await Lookout(grid, Lane.BULK).look(Count())).demands
-    assert [(demand.job, demand.lost) for demand in both] == [("urgent", False), ("night", True)]
+async def test_a_server_that_has_lost_its_last_writes_brings_no_old_leader_back(grid: Grid) -> None:
+    one, other = candidate(grid), candidate(grid)
+    assert await one.take()
+    before = await grid.redis.hgetall(keys.controller("bulk"))
+    await lapsed(grid)
+    assert await other.take()
+    assert not await one.take()
+    await grid.redis.hset(keys.controller("bulk"), mapping=before)  # type: ignore[arg-type]
+    assert await one.take()
+    assert one.token > other.token
 
 
 @dataclass
@@ -220,7 +153,7 @@ class SlowCrew:
     async def count(self) -> Count:
         return Count()
 
-    async def set(self, wanted: int) -> int:
+    async def set(self, wanted: int, fence: Fence = unfenced) -> int:
         self.asked.append(wanted)
         self.begun.set()
         await anyio.sleep(self.seconds)
@@ -230,7 +163,9 @@ class SlowCrew:
 
 def once(grid: Grid, crew: SlowCrew) -> Controller:
     lookout = Lookout(grid, Lane.BULK)
-    return Controller(candidate(grid, 0.6), lookout, crew, Policy(floor=2), 1.0)
+    return Controller(
+        candidate(grid, 0.6), lookout, crew, Policy(floor=2), 1.0, Notice(grid.redis, "bulk")
+    )
 
 
 async def test_to_act_once_may_outlast_a_lease_and_nobody_else_leads_meanwhile(grid: Grid) -> None:
@@ -271,34 +206,38 @@ async def test_to_act_once_ends_when_another_leads(grid: Grid) -> None:
     assert not slow.done
 
 
-async def test_realtime_calls_are_counted(grid: Grid) -> None:
-    lookout = Lookout(grid, Lane.REALTIME)
-    seen = await lookout.look(Count())
-    assert seen.calls is not None
-    assert (seen.calls.arrived, seen.calls.inside) == (0, 0)
-    stream = keys.stream(0, Lane.REALTIME)
-    ids = [await grid.redis.xadd(stream, {"n": n}) for n in range(5)]
-    await grid.redis.xdel(stream, *ids[1:4])
-    seen = await lookout.look(Count())
-    assert seen.calls is not None
-    assert (seen.calls.arrived, seen.calls.inside) == (5, 2)
-    assert 0 <= seen.calls.oldest < 10
+@dataclass
+class LateCrew(SlowCrew):
+    """Comes to act only when it was frozen, and another leads."""
+
+    freeze: Callable[[], Awaitable[None]] = unfenced
+
+    async def set(self, wanted: int, fence: Fence = unfenced) -> int:
+        await self.freeze()
+        await fence()
+        self.done.append(wanted)
+        return wanted
 
 
-def test_jobs_whose_trades_cost_the_same_are_of_one_kind() -> None:
-    assert kind_of(job("a", seed=1)) == kind_of(job("b", seed=2, by=1.0, chunk=7))
-    kinds = {
-        kind_of(each)
-        for each in (
-            job("a"),
-            job("a", paths=10),
-            job("a", accuracy=0.1),
-            job("a", book="other"),
-            job("a", algorithm="pvonly"),
-            job("a", options={"task_duration": 5.0}),
-        )
-    }
-    assert len(kinds) == 6
+async def test_who_was_frozen_between_deciding_and_acting_does_nothing(grid: Grid) -> None:
+    async def freeze() -> None:
+        await lapsed(grid)
+        assert await candidate(grid).take()
+
+    crew = LateCrew(0.0, freeze=freeze)
+    assert not await once(grid, crew).run_once()
+    assert not crew.done
+
+
+async def test_a_crew_that_was_taken_down_is_started_by_no_controller_that_ran_then(
+    grid: Grid,
+) -> None:
+    crew = LateCrew(0.0, freeze=Notice(grid.redis, "bulk").give)
+    assert not await once(grid, crew).run_once()
+    assert not crew.done
+    after = LateCrew(0.0)
+    assert await once(grid, after).run_once()
+    assert after.done == [2]
 
 
 async def test_a_key_that_is_something_else_is_told(grid: Grid) -> None:

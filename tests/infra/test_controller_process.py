@@ -154,7 +154,7 @@ def test_a_job_gets_the_consumers_it_needs_and_then_they_leave(scene: Scene) -> 
     assert done.settled_at <= job.by
     told = [event["words"] for event in controller.events("decided")]
     assert any("to measure" in words for words in told)
-    assert any(re.match(r"done at .* with [234] consumers, \d+\.\d+ EUR", w) for w in told), told
+    assert any(re.match(r"done at .* with [234] consumers, \d+\.\d+ USD", w) for w in told), told
     eventually(lambda: not scene.living, 30, "the end of all consumers")
     assert max(event["consumers"] for event in controller.events("decided")) <= 4
     assert controller.end() == 0
@@ -227,6 +227,33 @@ def test_who_is_told_to_end_lets_another_lead_at_once(scene: Scene) -> None:
     assert report["words"] == "nothing to do: no consumer"
 
 
+def test_a_crew_that_is_taken_down_stays_down(scene: Scene) -> None:
+    scene.at.fill(2_000)
+    soon(scene, "night", 2_000, 600.0)
+    controls = [scene.control(), scene.control()]
+    eventually(lambda: scene.living >= 2, 20, "consumers")
+    eventually(lambda: any(each.events("standing by") for each in controls), 20, "a stand-by")
+
+    def down(*options: str) -> "subprocess.CompletedProcess[str]":
+        told = [sys.executable, "-m", "azfinsim", "pool", "down", "--local", *options]
+        return subprocess.run(
+            told, cwd=ROOT, env=scene.environment, capture_output=True, text=True, timeout=60
+        )
+
+    kept = down("--keep", "1")
+    assert kept.returncode == 2
+    assert "would change that again" in kept.stderr
+    ended = down()
+    assert ended.returncode == 0, ended.stderr
+    assert "was told to end" in ended.stderr
+    for control in controls:
+        assert control.process.wait(10) == 0
+        assert control.events("the crew was taken down: this controller ends")
+    # Though most of the job is left.
+    assert not scene.living
+    assert scene.begun == 2
+
+
 def test_the_server_may_go_and_come_back(fresh_server: Callable[..., Any], tmp_path: Path) -> None:
     server = fresh_server(directory=tmp_path / "server")
     with field_at(server.url, tmp_path) as at:
@@ -265,6 +292,7 @@ def test_a_dry_run_starts_nobody_and_leads_not(scene: Scene) -> None:
         (["--hourly-budget", "5"], ["--hourly-budget 5", "--price"]),
         (["--lane", "realtime", "--price", "1", "--budget", "5"], ["--budget 5", "--hourly"]),
         (["--floor", "9", "--ceiling", "2"], ["--floor 9", "--ceiling 2"]),
+        (["--currency", "dollars"], ["'dollars'", "three letters"]),
         (["--interval", "301"], ["--interval", "300"]),
     ],
 )

@@ -151,6 +151,16 @@ async def test_one_that_was_killed_is_replaced(local: Local) -> None:
     assert first.living
 
 
+async def test_who_may_not_act_any_more_starts_and_ends_nobody(local: Local) -> None:
+    async def fence() -> None:
+        raise ServerError("somebody else leads")
+
+    crew = local.crew()
+    with pytest.raises(ServerError, match="somebody else leads"):
+        await crew.set(1, fence)
+    assert not local.processes()
+
+
 @pytest.fixture
 def stranger() -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen(["sleep", "60"]) as process:

@@ -24,6 +24,7 @@ from loadtest.generator.sender import Course, Sender
 from loadtest.generator.tally import Tally, total
 from loadtest.record import Record
 from loadtest.run.once import measure
+from loadtest.run.verdict import judge, realtime_of
 from loadtest.scenario import Scenario
 from loadtest.scenario_read import load
 
@@ -107,6 +108,8 @@ class Scripted:
                 await asyncio.Event().wait()
             case 6:
                 raise NotPriced("for another reason")
+            case 7:
+                raise KeyError("began")
         return Reply(made.name, {"id": 1, "outcome": "priced", "ms": 2.0}, "me", 1.0)
 
 
@@ -120,13 +123,16 @@ class Sleeping(Alarm):
 async def test_each_end_of_a_call_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "LAST_ANSWERS", 0.5)
     course = Course(time.perf_counter() + 0.05, Ledger(DEADLINE, interval=0.5))
-    asked = iter([Prepared(b"{}", b"{}")] * 8)
-    planned = iter([0.01 * number for number in range(8)])
+    asked = iter([Prepared(b"{}", b"{}")] * 9)
+    planned = iter([0.01 * number for number in range(9)])
     await Sender(course, Callers(Scripted(), course)).run(planned, asked, Sleeping())
     tally: Tally = total(each for _, each in course.ledger.taken(10**6))
-    assert (tally.planned, tally.priced, tally.lost) == (8, 2, 1)
-    assert tally.errors == Counter(Busy=1, Rejected=1, Dead=1, TimedOut=2, NotPriced=1)
-    assert tally.sent == 7
+    assert (tally.planned, tally.priced, tally.lost) == (9, 2, 1)
+    unexpected = Counter({"Unexpected KeyError": 1})
+    assert tally.errors == unexpected + Counter(Busy=1, Rejected=1, Dead=1, TimedOut=2, NotPriced=1)
+    assert tally.sent == 8
+    warnings = judge([], realtime_of(tally, 2, 1.0, 1), None, 0).warnings
+    assert sum("1 of 9 calls" in each and "(KeyError)" in each for each in warnings) == 1
     # Whoever was refused has no price by his deadline, which is no quick answer.
     assert tally.latency.percentile(100) >= DEADLINE
     assert tally.latency.percentile(30) < DEADLINE

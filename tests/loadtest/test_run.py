@@ -21,6 +21,7 @@ from loadtest.latency import Latency
 from loadtest.record import Record
 from loadtest.run.search import Hunt
 from loadtest.run.stand import standing
+from loadtest.scenario import Scenario
 from loadtest.scenario_read import load
 from tests.waiting import eventually, gone
 
@@ -164,6 +165,24 @@ def test_a_missed_objective_and_a_fault_are_told(start: Callable[..., Running]) 
     assert record.realtime.errors == {}
 
 
+def test_networks_and_the_server_fail_and_nothing_is_lost(start: Callable[..., Running]) -> None:
+    kinds = ["cut", "delay", "drop", "restart"]
+    run = start(
+        "smoke",
+        *QUICK,
+        *("--seconds", "6", "--consumers", "2", "--set", "realtime.deadline=10"),
+        *("--set", f"faults.kinds={kinds}", "--set", "faults.every=1"),
+        *("--set", "objectives=['realtime.errors = 0', 'lost = 0']"),
+    )
+    assert run.ends() == 0, run.said
+    record = run.record()
+    assert sorted({each.kind for each in record.faults}) == kinds
+    assert record.realtime is not None
+    assert record.realtime.priced == record.realtime.planned
+    page = next(run.out.glob("*.html")).read_text("utf-8")
+    assert all(each.what in page for each in record.faults)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_interrupts_a_test_has_its_record_and_nothing_else(
     start: Callable[..., Running], number: signal.Signals
@@ -214,7 +233,14 @@ def test_a_server_that_dies_leaves_a_record(start: Callable[..., Running]) -> No
         ("bulk --find-capacity", 2, "--find-capacity searches for a rate"),
         ("smoke --consumers 0 --redis-url redis://127.0.0.1:1", 3, "no Redis server answers"),
         ("smoke --consumers 0 --redis-url HERE", 3, "no consumer serves the"),
-        ("failure --redis-url HERE", 2, "clients would strike everybody"),
+        ("failure --redis-url HERE --set faults.kinds=['pause']", 2, "would strike everybody at"),
+        ("failure --redis-url HERE --set faults.kinds=['restart']", 2, "would kill the server at"),
+        ("failure --redis-url HERE --set faults.kinds=['cut']", 2, "the test has laid itself"),
+        (
+            "fleet --set realtime=false --set objectives=[] --set faults.kinds=['cut']",
+            2,
+            "it starts none",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(
@@ -241,32 +267,52 @@ def test_what_cannot_be_run_is_told_in_one_line(
     assert "Traceback" not in said
 
 
-async def test_the_capacity_of_a_slow_pricer_is_found(redis_url: str, tmp_path: Path) -> None:
-    """Two slots that take a twentieth of a second for each call bear forty a second."""
-    slots, seconds = 2, 0.05
-    wanted = load(
+SLOTS, PAUSE = 8, 0.1
+
+TRIES_ON_A_BUSY_MACHINE = 2
+
+
+def slow_pricer() -> Scenario:
+    """Calls that sleep in their slots, so that the capacity is known.
+
+    Above it, more wait for each second that it lasts: a tenth above, nine in ten calls are not
+    answered in time. Below it nobody waits, and a machine that stands still for a moment makes
+    fewer calls late than one in ten.
+    """
+    return load(
         "realtime",
         [
             "realtime.mix={'loadtest.chaos.pricers:pricer'=1}",
-            f"realtime.options={{pause={seconds}}}",
+            f"realtime.options={{pause={PAUSE}}}",
             "realtime.paths=100",
-            "realtime.deadline=1",
+            "realtime.deadline=2",
             "realtime.arrivals=constant",
-            "objectives=['realtime.p99 < 150ms', 'realtime.errors = 0']",
+            "objectives=['realtime.p90 < 180ms', 'realtime.errors = 0']",
         ],
         {
             "consumers.start": 1,
-            "consumers.slots": slots,
-            "seconds": 1.5,
+            "consumers.slots": SLOTS,
+            "seconds": 2,
             "warm_up": 0.3,
-            "realtime.rate": 36,
+            "realtime.rate": 0.9 * SLOTS / PAUSE,
         },
     )
+
+
+async def test_the_capacity_of_a_slow_pricer_is_found(redis_url: str, tmp_path: Path) -> None:
+    """Eight slots that take a tenth of a second for each call bear eighty a second."""
+    wanted = slow_pricer()
     async with standing(wanted, Address.parse(redis_url), None, tmp_path) as stand:
-        hunt = Hunt(stand, wanted, lambda _text: None, lambda _round: None, precision=2 * PRECISION)
-        await hunt.run()
-    capacity = hunt.capacity()
-    assert capacity.rate == pytest.approx(slots / seconds, rel=0.1)
-    assert capacity.limited_by == "slots", capacity
+        for _ in range(TRIES_ON_A_BUSY_MACHINE):
+            said: list[str] = []
+            hunt = Hunt(stand, wanted, said.append, lambda _round: None, precision=2 * PRECISION)
+            await hunt.run()
+            capacity = hunt.capacity()
+            found = capacity.rate == pytest.approx(SLOTS / PAUSE, rel=0.1)
+            if found or capacity.limited_by != "machine":
+                break
+    assert found, said
+    # Where nobody gets the cores that he wants, that is told first.
+    assert capacity.limited_by in ("slots", "machine"), said
     met = [each for each in capacity.tries if each.rate == capacity.rate]
-    assert [each.met for each in met] == [True, True]
+    assert [each.met for each in met[-2:]] == [True, True]

@@ -48,6 +48,15 @@ def test_generators_are_put_together_by_interval() -> None:
     assert series.bulk_rate == [None] * 3
 
 
+def test_what_is_told_twice_counts_once() -> None:
+    """A server that was restarted had taken it, and could not say so any more."""
+    calls = collector("a", seconds=1)
+    for number in (0, 0, 1, 0, 1):
+        calls.take(News("a", number, tally(0.001), 0.25))
+    calls.take(News("a", 1, Tally(), 0.0, ended=True))
+    assert (calls.total.priced, calls.ended) == (2, {"a"})
+
+
 def test_prices_after_the_measurement_count_but_not_in_its_rate() -> None:
     calls = collector("a", seconds=1)
     for number in range(4):

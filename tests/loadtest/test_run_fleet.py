@@ -6,7 +6,8 @@ import psutil
 
 from loadtest.run.once import measure
 from loadtest.run.round import Round
-from loadtest.run.stand import server_for, standing
+from loadtest.run.server import server_for
+from loadtest.run.stand import standing
 from loadtest.scenario import Scenario
 from loadtest.scenario_read import load
 
@@ -38,8 +39,9 @@ async def test_a_fleet_takes_the_jobs_and_tells_how_it_fared(tmp_path: Path) -> 
     # Slots that sleep cannot do more than they could, nor much less where nothing else is done.
     assert 0.3 < told.fleet["slots_busy"] < 1.2
     assert 0 < told.fleet["settle"]["p50"] <= told.fleet["settle"]["p99"]
-    # Of those that have told of themselves twice meanwhile.
-    assert len(told.fleet["processes_cpu"]) <= 2
+    # Both processes have told of themselves twice meanwhile, and neither uses more than a core.
+    assert len(told.fleet["processes_cpu"]) == 2
+    assert all(0 < each < 1.2 for each in told.fleet["processes_cpu"])
     assert told.realtime.priced == told.realtime.planned > 0
     assert told.bulk.priced + told.bulk.cancelled == told.bulk.submitted
     # One that is real beside those that are not.
@@ -56,9 +58,11 @@ async def test_a_fleet_that_dies_is_told(tmp_path: Path) -> None:
             psutil.Process(killed[0]).kill()
 
     wanted = scenario()
-    with server_for(None, tmp_path) as (address, server):
-        async with standing(wanted, address, server, tmp_path) as stand:
-            made = Round(stand, wanted, lambda _text: None, on_look=kill)
-            await made.run()
+    async with (
+        server_for(wanted, None, tmp_path) as (address, own),
+        standing(wanted, address, own, tmp_path) as stand,
+    ):
+        made = Round(stand, wanted, lambda _text: None, on_look=kill)
+        await made.run()
     assert "fleet process 1 ended with code -9" in " ".join(made.verdict().warnings)
     assert made.lost == 0

@@ -17,7 +17,7 @@ import redis
 from azfinsim.cli import azfinsim
 from engine import keys
 from engine.edge import run_command
-from producer.generate import generate
+from producer.generate import generate, generate_european
 from producer.ndjson import encode_trades
 from tests.conftest import FreshServer
 from tests.waiting import eventually
@@ -83,6 +83,13 @@ def test_generate_puts_trades_in_and_tells(book: Command) -> None:
     assert report.pop("trades_per_second") > 0
     assert report == {"book": "default", "trades": 250, "seed": 3, "written": 250}
     assert lines(book("export").out) == rows(3, 50, 250)
+
+
+def test_generate_makes_options_that_can_be_priced_as_such(book: Command) -> None:
+    run = book("generate", "--count", "250", "--seed", "3", "--product", "european", "--json")
+    assert (run.code, run.json["written"]) == (0, 250)
+    options = generate_european(3, 0, 250)
+    assert lines(book("export").out) == [options.row(row) for row in range(250)]
 
 
 def test_generate_replaces_what_it_makes_and_leaves_the_rest(book: Command) -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from engine.blocks import Trades
 from engine.ids import BLOCK_SIZE, MAX_ID
-from engine.trade import WARRANT, check
-from producer.generate import CONSTANTS, MAX_SEED, batches, generate
+from engine.trade import EUROPEAN, WARRANT, check
+from producer.generate import CONSTANTS, MAX_SEED, batches, generate, generate_european
 
 COUNT = 100_000
 
@@ -137,3 +137,48 @@ def test_batches_are_of_whole_blocks() -> None:
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(ValueError, match="seed"):
         generate(seed, 0, 1)
+
+
+PINNED_OPTION: dict[str, object] = {
+    "id": 1,
+    "product": "european",
+    "option_type": "call",
+    "spot": 0.898332091555,
+    "strike": 0.89515446316,
+    "vol": 0.06823049684,
+    "maturity": 1.984243300519,
+    "domestic_rate": 0.00834276049,
+    "foreign_rate": 0.031112589701,
+    "notional": 771389,
+}
+"""Option 1 of the book with seed 42."""
+
+
+@given(seeds, st.integers(0, MAX_ID - 30), st.integers(0, 20), st.integers(1, 10))
+def test_an_option_depends_on_seed_and_id_alone(
+    seed: int, first: int, skip: int, count: int
+) -> None:
+    whole = generate_european(seed, first, 30)
+    expected = rows(whole.part(skip, skip + count))
+    assert rows(generate_european(seed, first + skip, count)) == expected
+
+
+def test_this_book_of_options_stays_the_same_for_ever() -> None:
+    assert generate_european(42, 1, 1).row(0) == PINNED_OPTION
+
+
+def test_options_pass_the_check_and_are_drawn_as_told(book: Trades) -> None:
+    options = generate_european(7, 0, COUNT)
+    assert not check(options.columns, EUROPEAN, COUNT).faults
+    assert set(options.columns) == {"product", *EUROPEAN}
+    assert options.columns["spot"] == book.columns["spot"]
+    calls = np.array([kind == "call" for kind in options.columns["option_type"]])
+    assert abs(calls.mean() - 0.5) < 0.01
+    drawn = [name for name in EUROPEAN if name != "option_type"]
+    numbers = np.array([options.columns[name] for name in drawn], dtype=float)
+    # One word each: what was drawn for one says nothing of another.
+    correlation = np.corrcoef(np.vstack([numbers, calls])) - np.eye(len(drawn) + 1)
+    assert abs(correlation).max() < 0.02
+    for name, low, high in (("maturity", 0.05, 2.0), ("strike", 0.8, 0.98), ("notional", 1e5, 1e6)):
+        column = np.array(options.columns[name], dtype=float)
+        assert low <= column.min() < column.max() < high

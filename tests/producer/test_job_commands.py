@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import redis
 from pyarrow import parquet
 
 from engine import keys
+from engine.blobs_azure import ATTEMPT
 from engine.grid import Grid
+from tests.blob_servers import identity
 from tests.producer.commands import REPORT, Command
 from tests.producer.grids import IDS, on_grid, price
 from tests.waiting import eventually
@@ -191,6 +194,19 @@ def test_status_list_and_wait_follow_a_job(job: Command, redis_url: str) -> None
     assert "synthetic" in table
 
 
+def test_the_list_of_jobs_fits_into_a_terminal(job: Command, redis_url: str) -> None:
+    for _ in range(2):
+        job("submit", "--algorithm", "synthetic")
+    on_grid(redis_url, price)
+    lines = job("list").err.splitlines()
+    assert len(lines) == 3
+    # Room for a longer state, and for millions of trades.
+    more = len("cancelled") - len("state") + len("10,000,000") - len("trades")
+    assert max(map(len, lines)) <= 80 - more
+    job("submit", "--algorithm", "synthetic", "--name", "n" * 64)
+    assert "n" * 64 in job("list").err
+
+
 def test_a_damaged_job_does_not_hide_the_others(job: Command, redis_url: str) -> None:
     submitted(job)
     with redis.Redis.from_url(redis_url) as client:
@@ -272,6 +288,49 @@ def test_results_to_nowhere(job: Command, redis_url: str, told: tuple[str, ...],
     run = job("results", "night", *told)
     assert run.code == 2
     assert why in run.err
+
+
+WITH_BLOCKS = """
+import sys
+from engine import blobs_azure
+blobs_azure.BLOCK = int(sys.argv.pop(1))
+sys.argv[0] = "azfinsim"
+import runpy
+runpy.run_module("azfinsim", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("block", [1000, 4 << 20], ids=["while writing", "at the end"])
+def test_ctrl_c_ends_results_to_a_place_that_hangs(
+    job: Command, redis_url: str, block: int
+) -> None:
+    submitted(job)
+    on_grid(redis_url, price)
+    words = ["job", "results", "night", "--to"]
+    with identity() as authority, socket.create_server(("127.0.0.1", 0)) as deaf:
+        place = f"https://127.0.0.1:{deaf.getsockname()[1]}/account/results/night.ndjson"
+        process = subprocess.Popen(
+            [sys.executable, "-c", WITH_BLOCKS, str(block), *words, place],
+            env={
+                **os.environ,
+                "AZFINSIM_REDIS_URL": redis_url,
+                "AZFINSIM_IDENTITY": "22222222-2222-2222-2222-222222222222",
+                "AZURE_POD_IDENTITY_AUTHORITY_HOST": authority,
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deaf.settimeout(60)
+        connection, _ = deaf.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            # Less than a request may take, and it is asked again.
+            try:
+                _, err = process.communicate(timeout=ATTEMPT / 2)
+            finally:
+                process.kill()
+    assert process.returncode == 130
+    assert err.strip() == "interrupted"
 
 
 def test_results_of_a_job_that_is_not_done_tell_what_is_missing(

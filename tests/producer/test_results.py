@@ -18,7 +18,7 @@ from engine.ids import by_block, format_ids, partition_of
 from engine.job import Job
 from producer import result_parquet
 from producer.result_files import COLUMNS, VARYING, Csv, Format, Ndjson
-from producer.result_parquet import Parquet
+from producer.result_parquet import Columns, Parquet
 from producer.results import results
 from producer.submit import submit
 from tests.producer.grids import IDS, JOB, fetch, price, settle, shelve, take
@@ -148,7 +148,9 @@ def test_reproducible_leaves_out_what_differs_from_run_to_run(form: Format) -> N
 @settings(deadline=None)
 @given(records=some_records, reproducible=st.booleans())
 def test_parquet_loses_nothing(records: list[dict[str, object]], reproducible: bool) -> None:
-    form = Parquet(JOB, ["own"], reproducible=reproducible)
+    columns = Columns()
+    columns.see([{"own": 0.5}], ["own"])
+    form = Parquet(JOB, columns, reproducible=reproducible)
     data = form.begin()
     for record in records:
         data += form.lines([{**record, "own": 0.5}])
@@ -164,7 +166,7 @@ def test_parquet_loses_nothing(records: list[dict[str, object]], reproducible: b
 
 def test_parquet_holds_no_more_than_a_row_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result_parquet, "GROUP", 100)
-    form = Parquet(JOB, [], reproducible=False)
+    form = Parquet(JOB, Columns(), reproducible=False)
     data = form.begin()
     for first in range(0, 1000, 30):
         data += form.lines([{"id": n, "outcome": "priced"} for n in range(first, first + 30)])
@@ -172,3 +174,41 @@ def test_parquet_holds_no_more_than_a_row_group(monkeypatch: pytest.MonkeyPatch)
     with parquet.ParquetFile(io.BytesIO(data)) as file:
         assert file.num_row_groups > 5
         assert file.read().column("id").to_pylist() == list(range(1020))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 0.5, None], [1.0, 0.5, None]),
+        ([2**53 + 1, 0.5], [f"{2**53 + 1}", "0.5"]),
+        (["up", None, "down"], ["up", None, "down"]),
+        ([True, False], [True, False]),
+        ([1, "x"], ["1", '"x"']),
+        ([1, True], ["1", "true"]),
+        ([[1, {"a": "b"}], 2.5], ['[1,{"a":"b"}]', "2.5"]),
+        ([None, None], [None, None]),
+    ],
+)
+def test_a_column_of_an_own_pricer_holds_whatever_is_stored(
+    values: list[object], expected: list[object]
+) -> None:
+    records = [{"id": n, "outcome": "priced", "own": value} for n, value in enumerate(values)]
+    columns = Columns()
+    for record in records:
+        columns.see([record], ["own"])
+    form = Parquet(JOB, columns, reproducible=False)
+    data = form.begin() + form.lines(records) + form.end()
+    with parquet.ParquetFile(io.BytesIO(data)) as file:
+        assert file.read().column("own").to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pv", "dear"), ("pv", [1.0]), ("paths", 0.5), ("attempts", 2**63), ("reason", 7)],
+)
+def test_a_known_column_that_holds_something_else_is_told(name: str, value: object) -> None:
+    """Somebody has written to the server; no traceback of Arrow's."""
+    form = Parquet(JOB, Columns(), reproducible=False)
+    form.lines([{"id": 6, "outcome": "priced"}, {"id": 7, "outcome": "priced", name: value}])
+    with pytest.raises(ServerError, match=f"{name} of trade 7 is .*: must be .*--format ndjson"):
+        form.end()

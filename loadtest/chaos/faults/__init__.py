@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from loadtest.chaos.faults import jobs, network, processes, server, slow
+from loadtest.chaos.faults import controllers, jobs, network, processes, server, slow
 from loadtest.chaos.faults.fault import Fault
 from loadtest.chaos.ground import Ground
 
@@ -55,6 +55,9 @@ KINDS: Mapping[str, Kind] = {
     "submitter": Kind(jobs.Submitter, Needs.NOTHING, "SIGKILL of whoever submits a job"),
     "cancel": Kind(jobs.Cancel, Needs.NOTHING, "a job is cancelled while it is priced"),
     "slow": Kind(slow.Slow, Needs.NOTHING, "a consumer that holds entries and does not end them"),
+    "controller": Kind(
+        controllers.Controller, Needs.NOTHING, "SIGKILL of the controller that leads"
+    ),
     "version": Kind(processes.Version, Needs.VERSION, "a consumer of another version"),
     "delay": Kind(network.Delay, Needs.NETWORK, "a network that is slow"),
     "drop": Kind(network.Drop, Needs.NETWORK, "a network that swallows bytes"),

@@ -1,9 +1,16 @@
 """Faults of the network, by the proxies between consumers and server."""
 
+from collections.abc import Sequence
+
 from loadtest.chaos.faults.fault import Striking
+from loadtest.chaos.proxy import Proxy
 
 LATE = 0.15
 """Seconds by which each piece is late, in both directions."""
+
+
+def _told(networks: Sequence[Proxy]) -> str:
+    return "one network" if len(networks) == 1 else f"{len(networks)} networks"
 
 
 class Delay(Striking):
@@ -13,7 +20,7 @@ class Delay(Striking):
         networks = self.ground.networks(self.target)
         for proxy in networks:
             proxy.delay = LATE
-        return f"{LATE:g} s of delay on {len(networks)} networks"
+        return f"{LATE:g} s of delay on {_told(networks)}"
 
     async def heal(self) -> None:
         for proxy in self.ground.networks(self.target):
@@ -27,7 +34,7 @@ class Drop(Striking):
         networks = self.ground.networks(self.target)
         for proxy in networks:
             proxy.drop()
-        return f"{len(networks)} networks swallow all"
+        return f"all is swallowed on {_told(networks)}"
 
     async def heal(self) -> None:
         for proxy in self.ground.networks(self.target):

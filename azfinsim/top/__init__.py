@@ -1,0 +1,1 @@
+"""``azfinsim top``: a grid at work, seen live in the terminal."""
