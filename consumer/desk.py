@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -53,6 +53,8 @@ class Desk:
     pulse: Pulse = field(default_factory=Pulse)
     aside: dict[Lane, float] = field(default_factory=dict)
     """Until when this consumer leaves a lane to the others, by the event loop's clock."""
+    followers: list[Callable[[int], None]] = field(default_factory=list)
+    """Who besides is to have as many slots as this desk."""
     news: anyio.Event = field(default_factory=anyio.Event)
     """That what this consumer says of itself has changed."""
 
@@ -61,8 +63,15 @@ class Desk:
         self.pace.slots = slots
         self.staff.resize(slots)
         self.holdings.wake()
-        telemetry.slots.set(slots, self.settings.served)
+        for resize in self.followers:
+            resize(slots)
+        self.tell_slots()
         self.news.set()
+
+    def tell_slots(self) -> None:
+        """Tell how many slots there are that may be busy: realtime has as many as jobs have."""
+        sides = bool(self.settings.job_lanes) + self.settings.realtime
+        telemetry.slots.set(sides * self.staff.wanted, self.settings.served)
 
     @property
     def presence(self) -> Presence:

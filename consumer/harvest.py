@@ -1,7 +1,8 @@
 """Harvest: follows a machine whose cores come and go, as a harvest VM's do.
 
 Such a machine takes what cores its host has to spare, and gives them back when others want them. It
-shows all it might ever have; how many it has now, Hyper-V writes into a file of the guest.
+shows all it might ever have; how many it has now, Hyper-V writes into a file of the guest. What a
+container may use of them may change too.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ import anyio
 import structlog
 
 from consumer.desk import Desk
+from engine.machine import usable_cores
 
 POOL = Path("/var/lib/hyperv/.kvp_pool_0")
 """Where Hyper-V's daemon keeps what the host tells its guest."""
@@ -42,11 +44,11 @@ def cores_in(pool: bytes) -> int | None:
 async def run(desk: Desk, pool: Path) -> None:
     """Have as many slots as there are cores, but not more than at the start, until cancelled."""
     while True:
-        if (cores := await _look(pool)) is not None:
-            wanted = min(cores, desk.settings.slots)
-            if wanted != desk.staff.wanted:
-                log.info("cores have changed", cores=cores, slots=wanted)
-                desk.resize(wanted)
+        cores = min(usable_cores(), await _look(pool) or _MOST)
+        wanted = min(cores, desk.settings.slots)
+        if wanted != desk.staff.wanted:
+            log.info("cores have changed", cores=cores, slots=wanted)
+            desk.resize(wanted)
         await anyio.sleep(EVERY)
 
 

@@ -138,14 +138,14 @@ class Holdings:
         return self.take_back(self.queued)
 
     async def next(
-        self, at_once: Callable[[int, str], int], leaves: Callable[[], bool] = lambda: False
+        self, at_once: Callable[[int, str], int], too_many: Callable[[], bool] = lambda: False
     ) -> Sequence[Held]:
         """The entries that have waited longest in the highest lane; none if no more will come.
 
-        ``at_once`` says how many of as many as wait of a job, ``leaves`` whether it is none of the
-        caller's business any more.
+        ``at_once`` says how many of as many as wait of a job, ``too_many`` whether the caller is
+        a slot too many.
         """
-        while not leaves():
+        while not too_many():
             for queue in self._queues.values():
                 if queue:
                     return _first_of(queue, at_once(len(queue), queue[0].job.name))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import anyio
 import numpy as np
-from anyio.abc import Process
+import structlog
+from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from consumer import slot_memory
@@ -27,6 +28,20 @@ ENDING = 1.0
 
 _NOTHING = Chunk(np.empty(0, dtype=np.int64), {}, Request(), 0.0, 1)
 """To price it, a process needs no more than its pricer."""
+
+
+_ENDED = (
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.IncompleteRead,
+    anyio.EndOfStream,
+)
+"""What the pipes of a process say that has ended."""
+
+_UNREADABLE = (ValueError, TypeError, KeyError)
+"""What comes of an answer that is none."""
+
+log = structlog.get_logger()
 
 
 class SlotError(Exception):
@@ -57,15 +72,23 @@ class _Running:
     process: Process
     answers: BufferedByteReceiveStream
     trace: Trace
+    loaded: set[str] = field(default_factory=set)
+    """The algorithms whose pricer it has."""
     warm: set[str] = field(default_factory=set)
-    """The algorithms for which it has answered before."""
+    """Those that it has priced something by: some pricers compile then."""
 
     async def price(self, algorithm: str, chunk: Chunk) -> Priced:
         assert self.process.stdin is not None
         await self.process.stdin.send(pack(work_parts(algorithm, chunk)))
-        priced = read_priced(await self._receive())
-        self.warm.add(algorithm)
+        priced = await self.answer()
+        self.loaded.add(algorithm)
+        if len(chunk.ids):
+            self.warm.add(algorithm)
         return priced
+
+    async def answer(self) -> Priced:
+        """What it answers to a chunk that it was given."""
+        return read_priced(await self._receive())
 
     async def _receive(self) -> Sequence[bytes]:
         [count] = LENGTH.unpack(await self.answers.receive_exactly(LENGTH.size))
@@ -94,30 +117,41 @@ class SlotProcess:
     """At most one process; started when it is first needed, and again after it has died."""
 
     def __init__(
-        self, *, behind: bool = False, memory: int | None = None, warm_up: float = 0.0
+        self,
+        *,
+        behind: bool = False,
+        memory: int | None = None,
+        warm_up: float = 0.0,
+        tasks: TaskGroup | None = None,
     ) -> None:
         """``behind`` has the process step back for realtime; pricing may take ``memory`` megabytes.
 
-        Its first answer may take ``warm_up`` seconds longer than a limit says.
+        Its first answer may take ``warm_up`` seconds longer than a limit says. With ``tasks``, who
+        asked does not wait that long: the process goes on aside, for those who ask later.
         """
         self._behind = behind
         self._memory = memory
         self._warm_up = warm_up
+        self._tasks = tasks
         self._running: _Running | None = None
+        self._aside: _Running | None = None
+        """One that gets ready, though whoever asked for it has given up."""
+        self._ready_now: _Running | None = None
+        """That one, when it is."""
         self.not_started = 0
         """How often in a row one could not be started."""
 
-    async def begin(self, algorithm: str, limit: float) -> None:
-        """Have a process at hand that has loaded the pricer, in ``limit`` seconds.
+    async def begin(self, algorithm: str) -> None:
+        """Have a process at hand that has loaded the pricer, in ``warm_up`` seconds.
 
         Raises ProcessDied and NotStarted.
         """
-        if algorithm in (await self._ready()).warm:
+        if algorithm in (await self._ready()).loaded:
             return
         try:
-            await self.price(algorithm, _NOTHING, limit)
+            await self.price(algorithm, _NOTHING, self._warm_up)
         except TookTooLong as error:
-            reason = f"the pricer was not ready within {limit:g} s (--warm-up)"
+            reason = f"the pricer was not ready within {self._warm_up:g} s (--warm-up)"
             raise ProcessDied(reason, error.traceback) from error
 
     async def price(self, algorithm: str, chunk: Chunk, limit: float | None = None) -> Priced:
@@ -126,19 +160,22 @@ class SlotProcess:
         Raises ProcessDied if it ends before it has answered, TookTooLong and NotStarted.
         """
         running = await self._ready()
-        allowance = limit if limit is None or algorithm in running.warm else limit + self._warm_up
+        longer = 0.0 if self._tasks or algorithm in running.warm else self._warm_up
         try:
-            with anyio.fail_after(allowance):
+            with anyio.fail_after(None if limit is None else limit + longer):
                 return await running.price(algorithm, chunk)
         except TimeoutError:
             traceback = await running.trace.ask(running.process)
+            if self._tasks and self._may_go_on(running, algorithm):
+                self._aside, self._running = running, None
+                self._tasks.start_soon(self._go_on, running, algorithm)
             await self.stop()
             raise TookTooLong(f"took longer than {limit:g} s", traceback) from None
-        except (anyio.BrokenResourceError, anyio.IncompleteRead, anyio.EndOfStream) as error:
+        except _ENDED as error:
             ending, traceback = await running.ending(), running.trace.read()
             await self.stop()
             raise ProcessDied(f"the pricer's process {ending}", traceback) from error
-        except (ValueError, TypeError, KeyError) as error:
+        except _UNREADABLE as error:
             await self.stop()
             raise ProcessDied("the pricer has written where only the grid may") from error
         except anyio.get_cancelled_exc_class():
@@ -152,8 +189,47 @@ class SlotProcess:
         if running is not None:
             await running.stop()
 
+    async def close(self) -> None:
+        """End it, and the one that gets ready."""
+        self._tasks = None
+        await self.stop()
+        for each in {self._aside, self._ready_now} - {None}:
+            assert each is not None
+            await each.stop()
+
+    def _may_go_on(self, running: _Running, algorithm: str) -> bool:
+        """Whether it may be late because it gets ready; one at a time, since it takes a core."""
+        alone = self._aside is None and self._ready_now is None
+        return alone and algorithm in running.loaded - running.warm
+
+    async def _go_on(self, running: _Running, algorithm: str) -> None:
+        """Let a process get ready that was too late with its first answer.
+
+        Ended each time, it would be too late for ever where code takes long to be compiled.
+        """
+        answered = False
+        try:
+            with anyio.move_on_after(self._warm_up):
+                await running.answer()
+                answered = True
+        except (*_ENDED, *_UNREADABLE):
+            pass  # It has ended, or written where only the grid may.
+        finally:
+            if answered and self._tasks:
+                running.warm.add(algorithm)
+                self._ready_now = running
+                log.info("a pricer is ready that was late", algorithm=algorithm)
+            else:
+                log.warning("a pricer was too late to be waited for", algorithm=algorithm)
+                with anyio.CancelScope(shield=True):
+                    await running.stop()
+            self._aside = None
+
     async def _ready(self) -> _Running:
         """A process that can take a chunk."""
+        if self._ready_now is not None:
+            await self.stop()
+            self._running, self._ready_now = self._ready_now, None
         if self._running is not None and not self._usable(self._running.process):
             await self.stop()
         if self._running is None:

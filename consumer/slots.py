@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 from anyio import CapacityLimiter, to_thread
+from anyio.abc import TaskGroup
 
 from consumer.desk import Desk
 from consumer.holdings import Held
@@ -31,10 +32,8 @@ Slot = Callable[[Desk, CapacityLimiter], Coroutine[Any, Any, None]]
 async def run(desk: Desk, limiter: CapacityLimiter) -> None:
     """One slot: price entries until there will be no more."""
     settings = desk.settings
-    async with own_process(
-        behind=settings.realtime, memory=settings.slot_memory, warm_up=settings.warm_up
-    ) as process:
-        while batch := await desk.holdings.next(desk.pace.at_once, desk.staff.leaves):
+    async with own_process(settings, behind=settings.realtime) as process:
+        while batch := await desk.holdings.next(desk.pace.at_once, desk.staff.too_many):
             with desk.staff.pricing():
                 pricer = find(batch[0].job.algorithm)
                 apart = [held for held in batch if _apart(settings, pricer, held)]
@@ -43,6 +42,7 @@ async def run(desk: Desk, limiter: CapacityLimiter) -> None:
                     await _price_in_thread(desk, pricer, together, limiter)
                 for held in apart:
                     await _price_in_process(desk, process, held)
+        desk.staff.left()
 
 
 def _apart(settings: Settings, pricer: Pricer, held: Held) -> bool:
@@ -142,11 +142,13 @@ def _note_times(held: Held, outcome: Priced, seconds: float) -> None:
 
 @asynccontextmanager
 async def own_process(
-    *, behind: bool = False, memory: int | None = None, warm_up: float = 0.0
+    settings: Settings, *, behind: bool = False, tasks: TaskGroup | None = None
 ) -> AsyncIterator[SlotProcess]:
     """A slot's process, as ``SlotProcess`` says, ended at the end."""
-    process = SlotProcess(behind=behind, memory=memory, warm_up=warm_up)
+    process = SlotProcess(
+        behind=behind, memory=settings.slot_memory, warm_up=settings.warm_up, tasks=tasks
+    )
     try:
         yield process
     finally:
-        await process.stop()
+        await process.close()

@@ -29,12 +29,13 @@ class Staff:
         self.wanted = wanted
         self._changed.set()
 
-    def leaves(self) -> bool:
-        """Whether the slot that asks is one too many; then it is gone."""
-        if self.at_work <= self.wanted:
-            return False
+    def too_many(self) -> bool:
+        """Whether a slot is to leave: who does says so before anything is awaited, or two leave."""
+        return self.at_work > self.wanted
+
+    def left(self) -> None:
+        """A slot has left."""
         self.at_work -= 1
-        return True
 
     @contextmanager
     def pricing(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ async def run(desk: Desk) -> None:
     """Watch, until cancelled."""
     if not telemetry.kept():
         return
-    telemetry.slots.set(desk.settings.slots, desk.settings.served)
+    desk.tell_slots()
     # Who has done nothing yet tells so.
     telemetry.slots_busy.change(0)
     async with anyio.create_task_group() as watching:

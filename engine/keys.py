@@ -34,6 +34,14 @@ def stream(partition: int, lane: str) -> str:
     return f"az:{{{partition}}}:lane:{lane}"
 
 
+def sweep(partition: int, lane: str) -> str:
+    """String with a time to live: how far the stream was swept for lapsed leases.
+
+    How long it has to live yet says whose turn it is.
+    """
+    return f"az:{{{partition}}}:lane:{lane}:sweep"
+
+
 def unreadable(partition: int) -> str:
     """Stream, bounded: entries that no consumer could read, kept for a person to look at."""
     return f"az:{{{partition}}}:unreadable"

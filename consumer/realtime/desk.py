@@ -16,6 +16,7 @@ from consumer.realtime.clock import Clock
 from consumer.realtime.holdings import Held, Holdings
 from consumer.realtime.pace import Pace
 from consumer.realtime.price import Record, refused
+from consumer.staff import Staff
 from engine import telemetry
 from engine.call import Call, Reply
 from engine.entry import Unreadable
@@ -44,6 +45,7 @@ class RealtimeDesk:
     desk: Desk
     clock: Clock
     pace: Pace
+    staff: Staff
     threads: ThreadPoolExecutor
     """Of the slots alone: a thread that has stepped back for bulk cannot step forward again."""
     replies: MemoryObjectSendStream[tuple[Call, Reply]]
@@ -56,6 +58,12 @@ class RealtimeDesk:
     """Algorithm -> the calls that wait for its pricer to be found."""
     _refused: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Algorithm -> until when its calls are refused unseen, and why."""
+
+    def resize(self, slots: int) -> None:
+        """Have so many slots from now."""
+        self.pace.slots = slots
+        self.staff.resize(slots)
+        self.holdings.wake()
 
     async def accept(self, messages: Sequence[Call | Unreadable]) -> None:
         """Let calls just taken, or taken over, wait for a slot."""

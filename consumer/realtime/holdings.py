@@ -119,15 +119,24 @@ class Holdings:
         self._notify()
         return waited
 
-    async def next(self, together: Callable[[Kind, int], int]) -> Sequence[Held]:
+    async def next(
+        self, together: Callable[[Kind, int], int], too_many: Callable[[], bool] = lambda: False
+    ) -> Sequence[Held]:
         """Calls of one kind, in the order in which they came; none if no more will come.
 
-        ``together`` says how many of as many as wait of a kind.
+        ``together`` says how many of as many as wait of a kind, ``too_many`` whether the caller is
+        a slot too many.
         """
-        while not self._queues:
+        while not too_many():
+            if self._queues:
+                return self._first(together)
             if self._closed:
                 return []
             await self.change()
+        return []
+
+    def _first(self, together: Callable[[Kind, int], int]) -> Sequence[Held]:
+        """Take calls of the kind whose turn it is."""
         kind, queue = next(iter(self._queues.items()))
         count = together(kind, len(queue))
         del self._queues[kind]
@@ -137,7 +146,7 @@ class Holdings:
         return taken
 
     def wake(self) -> None:
-        """Have those who wait for a change look around: the consumer is to leave."""
+        """Have those who wait for a change look around."""
         self._notify()
 
     async def change(self) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import anyio
 import structlog
@@ -13,6 +14,7 @@ from consumer.realtime import answer, expire, intake, slots
 from consumer.realtime.clock import Clock
 from consumer.realtime.desk import RealtimeDesk
 from consumer.realtime.pace import Pace
+from consumer.staff import Staff
 from engine.call import Call, Reply
 
 LAST_WORDS = 3.0
@@ -33,7 +35,11 @@ async def serve(desk: Desk) -> None:
     send, replies = anyio.create_memory_object_stream[tuple[Call, Reply]](math.inf)
     try:
         async with anyio.create_task_group() as keepers:
-            own = RealtimeDesk(desk, clock, Pace(settings.slots), threads, send, keepers)
+            slots_now = desk.staff.wanted
+            own = RealtimeDesk(
+                desk, clock, Pace(slots_now), Staff(slots_now), threads, send, keepers
+            )
+            desk.followers.append(own.resize)
             desk.work.held.append(own.holdings.__len__)
             keepers.start_soon(clock.run)
             keepers.start_soon(expire.run, own)
@@ -63,9 +69,9 @@ async def _price(own: RealtimeDesk) -> None:
     """Take and price until drained, then give the slots their time to end."""
     desk, calls = own.desk, own.desk.grid.calls
     async with anyio.create_task_group() as pricing:
-        for _ in range(desk.settings.slots):
-            pricing.start_soon(slots.run, own)
         async with anyio.create_task_group() as taking:
+            at_work = partial(slots.run, own)
+            taking.start_soon(desk.drain.cuts_short, own.staff.run, pricing, at_work)
             for partition in range(calls.partitions):
                 taking.start_soon(intake.run, own, partition)
             taking.start_soon(

@@ -20,10 +20,11 @@ from engine.pricing.pricer import Divisible, Pricer
 
 async def run(desk: RealtimeDesk) -> None:
     """One slot: price calls until there will be no more."""
-    async with own_process(memory=desk.desk.settings.slot_memory) as process:
-        while batch := await desk.holdings.next(desk.pace.together):
+    async with own_process(desk.desk.settings, tasks=desk.tasks) as process:
+        while batch := await desk.holdings.next(desk.pace.together, desk.staff.too_many):
             with desk.desk.staff.pricing():
                 await _price(desk, process, batch)
+        desk.staff.left()
 
 
 async def _price(desk: RealtimeDesk, process: SlotProcess, batch: Sequence[Held]) -> None:
@@ -67,7 +68,7 @@ async def _price_in_thread(desk: RealtimeDesk, pricer: Pricer, batch: Sequence[H
 
 def _divided(desk: RealtimeDesk, pricer: Pricer) -> Pricer:
     """The pricer, with the help of slots that have nothing to do, if it can be helped."""
-    others = desk.desk.settings.slots - 1
+    others = desk.staff.wanted - 1
     if others and isinstance(pricer, Divisible):
         return pricer.divided(AtOnce(desk.threads, others))
     return pricer
@@ -75,14 +76,13 @@ def _divided(desk: RealtimeDesk, pricer: Pricer) -> Pricer:
 
 async def _price_in_process(desk: RealtimeDesk, process: SlotProcess, held: Held) -> None:
     """Price one call in a process; it may have killed some, and others with other calls (G5)."""
-    warm_up = desk.desk.settings.warm_up
     while True:
         try:
             # That may take longer than a caller waits: killed at each deadline, no process would
             # ever come to answer anybody. The caller is told at his deadline all the same.
             desk.make_ready(held)
             try:
-                await process.begin(held.call.algorithm, warm_up)
+                await process.begin(held.call.algorithm)
             finally:
                 desk.unready.discard(held)
             if not desk.holdings.open(held) or not _in_time(desk, held):

@@ -1,6 +1,7 @@
 """Machines that change under a consumer: cores that come and go, and Spot machines that go."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.callers import Caller
 from tests.processes import Consumer, Field, synthetic
 from tests.waiting import eventually
 
@@ -42,7 +44,7 @@ def test_slots_follow_the_cores_and_every_trade_is_priced_once(
     tell_cores(pool, 1)
     monkeypatch.setenv("AZFINSIM_HARVEST_FILE", str(pool))
     # As many as the machine shows; this one has two at least.
-    consumer = field.start("--lane", "bulk")
+    consumer = field.start("--lane", "realtime,bulk")
     consumer.serving()
     [change] = eventually(lambda: consumer.events("cores have changed"), SOON, "one slot")
     assert change["slots"] == 1
@@ -50,11 +52,20 @@ def test_slots_follow_the_cores_and_every_trade_is_priced_once(
     job = field.submit(synthetic("long", 20, chunk=5))
     eventually(lambda: field.ended(job) > 0, SOON, "work at one slot")
     assert slots_of(field) == 1
+    # Each slot of realtime has a process of its own for these.
+    caller, slow = Caller(field), {"options": {"seconds": 0.4}}
+    calls = [{"id": n, "spot": 1} for n in range(40)]
+    caller.send(calls, "tests.pricers:slow", deadline=120.0, **slow)
+    eventually(lambda: len(consumer.children()) == 1, SOON, "realtime at one slot")
     tell_cores(pool, 2)
     eventually(lambda: slots_of(field) == 2, SOON, "a second slot")
     eventually(lambda: threads_at_work(field, consumer) >= 2, SOON, "both at work")
-    tell_cores(pool, 1)
+    eventually(lambda: len(consumer.children()) == 2, SOON, "realtime at both")
+    # What a container may use of the machine's cores.
+    os.sched_setaffinity(consumer.process.pid, {min(os.sched_getaffinity(0))})
     eventually(lambda: slots_of(field) == 1, SOON, "one slot again")
+    eventually(lambda: len(consumer.children()) == 1, SOON, "realtime at one again")
+    assert {r.record["outcome"] for r in caller.answered(60.0).values()} == {"priced"}
     progress = field.done(job)
     assert progress.counts.priced == 400
     assert {record["attempts"] for record in field.records(job)} == {1}

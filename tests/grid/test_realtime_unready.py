@@ -7,6 +7,7 @@ import pytest
 
 from tests.callers import REALTIME, Caller
 from tests.processes import Field
+from tests.waiting import eventually
 
 SLOW = """
 import sys, time
@@ -57,3 +58,44 @@ def test_a_process_that_is_never_ready_is_not_the_deadlines_fault(
     [record] = caller.price([{"id": 1, "spot": 1}], "house_slow:gil", deadline=30.0)
     assert record["outcome"] == "dead"
     assert "the pricer was not ready within 0.2 s (--warm-up)" in record["reason"]
+
+
+COMPILED = """
+import time
+from dataclasses import dataclass
+from tests.pricers import Gil, Plain
+
+@dataclass(frozen=True)
+class Compiled(Gil):
+    ready = []
+
+    def price(self, batch, request):
+        if not self.ready:
+            time.sleep(3.0)
+            self.ready.append(True)
+        return Plain.price(self, batch, request)
+
+pricer = Compiled()
+"""
+"""A pricer that takes its time when it prices for the first time in a process."""
+
+
+def test_what_takes_longer_to_compile_than_a_call_may_wait_is_ready_for_a_later_one(
+    field: Field, tmp_path: Path
+) -> None:
+    """G9: killed at each deadline, it would never be; and meanwhile the slot serves others."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "house_slow.py").write_text(COMPILED)
+    consumer = field.start(*REALTIME, "--slots", "1", cwd=home)
+    consumer.serving()
+    caller = Caller(field)
+
+    def outcome(algorithm: str, deadline: float) -> str:
+        [record] = caller.price([{"id": 1, "spot": 1}], algorithm, deadline=deadline)
+        return str(record["outcome"])
+
+    assert outcome("house_slow:pricer", 1.0) == "expired"
+    assert outcome("tests.pricers:gil", 20.0) == "priced"
+    eventually(lambda: outcome("house_slow:pricer", 1.0) == "priced", 30.0, "a price in time")
+    assert len(consumer.children()) == 1

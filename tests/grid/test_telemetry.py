@@ -121,7 +121,7 @@ def check_metrics(azure: Sink) -> None:
     settled = {p["properties"]["lane"] for p in points["azfinsim.settle.p99"]}
     assert settled == {"bulk", "realtime"}
     slots = {(p["value"], p["properties"]["lanes"]) for p in points["azfinsim.slots"]}
-    assert slots == {(2, "realtime,high,bulk")}
+    assert slots == {(4, "realtime,high,bulk")}
 
 
 def check_traces(azure: Sink) -> None:

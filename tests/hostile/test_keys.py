@@ -107,6 +107,12 @@ def _consumers(client: Any, job: Job) -> None:
         client.set(keys.consumer(f"ghost-{number}"), garbage)
 
 
+def _sweep(client: Any, job: Job) -> None:
+    for garbage in GARBAGE:
+        client.set(keys.sweep(0, "bulk"), garbage)
+    client.hset(keys.sweep(0, "high"), "a", "b")
+
+
 def _waiting(client: Any, job: Job) -> None:
     _fields(client, keys.waiting())
     for garbage in GARBAGE:
@@ -119,6 +125,7 @@ DAMAGE: dict[str, Damage] = {
     "blocks": _blocks,
     "index": lambda client, job: _fields(client, keys.index(0, "another")),
     "stream": _stream,
+    "sweep": _sweep,
     "unreadable": lambda client, job: _entries(client, keys.unreadable(0), {"job": "x"}),
     "replies": lambda client, job: _entries(
         client, keys.replies(0, "nobody"), {"reply": "{}", "moved": "1"}
