@@ -86,7 +86,8 @@ class Desk:
             dict(self.pricers.lacking),
             self.settings.crew,
             host=socket.gethostname(),
-            busy=self.staff.busy,
+            # Realtime's slots price on the same cores, and those of jobs give way.
+            busy=min(self.staff.busy, self.staff.wanted),
             rate=self.pulse.rate,
             memory=resident(),
         )
