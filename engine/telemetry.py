@@ -42,7 +42,12 @@ settle = Times("azfinsim.settle", "s", "Settling a batch of entries, or sending 
 loop_lag = Times("azfinsim.loop.lag", "s", "By which the event loop was late")
 
 slots_busy = Level("azfinsim.slots.busy", "{slot}", "Slots that are pricing")
-slots = Level("azfinsim.slots", "{slot}", "Slots that there are", ("lanes",))
+slots = Level(
+    "azfinsim.slots",
+    "{slot}",
+    "Slots that there are: of jobs, and as many of realtime where both are served",
+    ("lanes",),
+)
 uptime = Level("azfinsim.uptime", "s", "Since the consumer began to serve")
 backlog = Level(
     "azfinsim.backlog", "{entry}", "Entries queued or being priced, told by one for all", ("lane",)

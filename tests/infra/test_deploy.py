@@ -323,8 +323,9 @@ def test_apply_is_killed(tools: FakeTools) -> None:
 
 
 def _hear() -> None:
-    """Take SIGINT, which what a shell runs in the background ignores."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Take what may be ignored around us: in a shell's background SIGINT, under nohup SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def test_an_interrupt_while_a_tool_is_being_started_reaches_it() -> None:
