@@ -30,6 +30,7 @@ from rich.text import Text
 from engine.address import Address
 from engine.address_options import MOST_PARTITIONS
 from engine.errors import AzfinsimError, ServerError, UsageError, leaf
+from engine.extras import way_out
 
 DONE, SHORT, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; INTERRUPTED is the shell's own for Ctrl-C."""
@@ -256,6 +257,9 @@ def _exit_code(error: BaseException) -> int:
             return NO_SERVER
         case AzfinsimError():
             note(f"error: {cause}")
+            return USAGE
+        case ModuleNotFoundError(name=module) if told := way_out(module):
+            note(f"error: {told}")
             return USAGE
         case SystemExit():
             return cause.code if isinstance(cause.code, int) else SHORT

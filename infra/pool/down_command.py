@@ -73,12 +73,14 @@ def down(
 
 
 async def _batch(where: Ground, wanted: Order, keep: int | None, at_most: float) -> Report:
+    # First what is deployed: who has nothing on Azure needs no SDK.
+    deployment = where.deployment()
     from infra.pool.batch_crew import BatchCrew
 
     controller = await _tell_controllers(where, wanted, wanted.name, keep)
     async with opened(where, grid=at_most > 0 or keep is not None) as (service, grid):
         roster = grid.roster if grid is not None else None
-        crew = BatchCrew(service, where.deployment(), wanted, roster)
+        crew = BatchCrew(service, deployment, wanted, roster)
         if keep is not None:
             return await _keep(crew, keep)
         before = await crew.count()

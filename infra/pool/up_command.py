@@ -79,9 +79,10 @@ def up(
 
 
 async def _batch(where: Ground, wanted: Order, consumers: int) -> dict[str, Any]:
+    # First what is deployed: who has nothing on Azure needs no SDK.
+    deployment = where.deployment()
     from infra.pool.batch_crew import BatchCrew
 
-    deployment = where.deployment()
     async with opened(where, grid=False) as (service, _):
         # To ask for a pool first: Batch takes a job of one that is not there.
         await service.pools([deployment.bulk_pool, deployment.realtime_pool])
