@@ -14,7 +14,7 @@ from engine.edge import DONE, note, print_json, progress, run_async
 from engine.errors import ServerError, UsageError
 from infra.pool.consumers import Consumers, Count
 from infra.pool.ground import Ground, crew_options, ground, ground_options, opened, order
-from infra.pool.local import DRAIN
+from infra.pool.local import DRAIN, present
 from infra.pool.notice import Notice
 from infra.pool.plan import MOST, Order
 
@@ -90,9 +90,15 @@ async def _batch(where: Ground, wanted: Order, keep: int | None, at_most: float)
 
 async def _local(where: Ground, wanted: Order, keep: int | None, at_most: float) -> Report:
     crew = where.local_crew(wanted, may_start=False)
+    there = crew.folder.is_dir()
     # Processes of this machine can be ended without a server; then nobody can be told.
     known = where.address is not None
-    controller = await _tell_controllers(where, wanted, crew.called, keep) if known else None
+    controller = (
+        await _tell_controllers(where, wanted, crew.called, keep, there=there) if known else None
+    )
+    if not there:
+        # A crew that never was is not made by ending it.
+        return {**_ended(Count(), 0, controller), "present": present(where.state)}
     if keep is not None:
         return await _keep(crew, keep)
     before = await crew.count()
@@ -101,18 +107,19 @@ async def _local(where: Ground, wanted: Order, keep: int | None, at_most: float)
 
 
 async def _tell_controllers(
-    where: Ground, wanted: Order, crew: str, keep: int | None
+    where: Ground, wanted: Order, crew: str, keep: int | None, *, there: bool = True
 ) -> str | None:
     """Have the controllers of a crew end, for they would start it again; returns who leads.
 
-    Raises UsageError if some are to stay and a controller decides how many.
+    Nothing is written for a crew that is not ``there`` and that nobody keeps. Raises UsageError if
+    some are to stay and a controller decides how many.
     """
     try:
         with anyio.fail_after(TO_TELL):
             async with where.grid() as grid:
                 notice = Notice(grid.redis, crew)
                 leader = await notice.controller(str(wanted.lane))
-                if keep is None:
+                if keep is None and (there or leader is not None):
                     await notice.give()
     except (ServerError, RedisError, TimeoutError) as error:
         why = str(error).splitlines()[0] if str(error) else "the server does not answer"
@@ -162,6 +169,9 @@ def _tell(report: Report) -> None:
         note(f"controller {report['controller']} of crew {crew} was told to end, and its stand-bys")
     if "leaving" in report:
         note(f"crew {crew}: {report['leaving']} told to leave, {report['consumers']} stay")
+    elif "present" in report:
+        here = ", ".join(report["present"])
+        note(f"there is no crew {crew} here; " + (f"there are: {here}" if here else "nor another"))
     elif not report["left"] + report["by_force"]:
         note(f"crew {crew}: there are none")
     else:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from engine.address import Address
 from engine.credentials import credential
@@ -108,6 +110,24 @@ ground_options = _all(
     json_option,
 )
 """--local, --state, --config, --redis-url, --json; ``ground`` takes the first four."""
+
+
+_GROUND = ("local", "state", "config", "address")
+
+
+def as_typed() -> str:
+    """The ground's options that this command was called with, for another that is to be told of.
+
+    With a space before each. None of them is a secret: the edge takes none from the command line.
+    """
+    context = click.get_current_context()
+    words = []
+    for option in context.command.params:
+        name, value = str(option.name), context.params.get(str(option.name))
+        if name in _GROUND and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            text = value.url if isinstance(value, Address) else str(value)
+            words += [option.opts[0], *([] if name == "local" else [shlex.quote(text)])]
+    return "".join(f" {word}" for word in words)
 
 
 def ground(local: bool, state: Path, config_path: Path | None, address: Address | None) -> Ground:

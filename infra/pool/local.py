@@ -41,6 +41,16 @@ def crews(state: Path) -> list[str]:
     return sorted(path.name for path in state.iterdir() if path.is_dir()) if state.is_dir() else []
 
 
+def present(state: Path) -> list[str]:
+    """Those of them that somebody is in, by name."""
+    return [name for name in crews(state) if any(each.living for each in _processes(state / name))]
+
+
+def _processes(folder: Path) -> list[LocalProcess]:
+    names = sorted(path.stem for path in folder.glob("consumer-*.lock"))
+    return [LocalProcess(folder, name) for name in names]
+
+
 @dataclass(frozen=True, slots=True)
 class LocalCrew:
     """Implements ``Consumers``."""
@@ -113,8 +123,7 @@ class LocalCrew:
 
     def processes(self) -> list[LocalProcess]:
         """All that have been started since the crew was ended last, by name."""
-        names = sorted(path.stem for path in self.folder.glob("consumer-*.lock"))
-        return [LocalProcess(self.folder, name) for name in names]
+        return _processes(self.folder)
 
     def _living(self) -> list[LocalProcess]:
         return [each for each in self.processes() if each.living]

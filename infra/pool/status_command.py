@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from engine.address import Address
-from engine.edge import DONE, print_json, run_async
+from engine.edge import DONE, NO_SERVER, print_json, run_async
 from engine.errors import AzfinsimError
 from infra.pool.consumers import Count
-from infra.pool.ground import Ground, ground, ground_options
+from infra.pool.ground import Ground, as_typed, ground, ground_options
 from infra.pool.local import LocalCrew, crews
 from infra.pool.plan import Order, PoolLane, check_crew, counted, generation_of
 from infra.pool.status_views import show
@@ -29,7 +29,10 @@ def status(
     address: Address | None,
     as_json: bool,
 ) -> int:
-    """Show crews, their consumers, and the pools they are on."""
+    """Show crews, their consumers, and the pools they are on.
+
+    Exit code 3 if the server that --redis-url names cannot be reached; the rest is shown.
+    """
     if name is not None:
         check_crew(name)
     where = ground(local, state, config, address)
@@ -37,8 +40,9 @@ def status(
     if as_json:
         print_json(report)
     else:
-        show(report)
-    return DONE
+        show(report, as_typed())
+    # One that was deployed may be out of reach of a machine that sees the pool.
+    return NO_SERVER if address is not None and report["consumers"] is None else DONE
 
 
 async def _look(where: Ground, name: str | None) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from engine.edge import note, stderr
 _COUNTS = ("queued", "running", "leaving", "completed", "failed", "requeued")
 
 
-def show(report: Mapping[str, Any]) -> None:
-    """Show it on standard error."""
+def show(report: Mapping[str, Any], where: str = "") -> None:
+    """Show it on standard error; ``where`` are the options by which a crew would be found there."""
     for pool in report.get("pools", ()):
         _pool(pool)
-    _crews(report["crews"])
+    _crews(report["crews"], where)
     if report["consumers"] is None:
-        note(f"the grid cannot be asked: {report['grid_error']}")
+        note(f"the server is not reached, so its consumers are not shown: {report['grid_error']}")
     else:
         _consumers(report["server"], report["consumers"])
 
@@ -40,9 +40,9 @@ def _pool(pool: Mapping[str, Any]) -> None:
         note(f"  {error}")
 
 
-def _crews(crews: Sequence[Mapping[str, Any]]) -> None:
+def _crews(crews: Sequence[Mapping[str, Any]], where: str) -> None:
     if not crews:
-        note("no crews: start one with `azfinsim pool up`")
+        note(f"no crews: start one with `azfinsim pool up --consumers 2{where}`")
     for crew in crews:
         where = f"job {crew['job']}, {crew['state']}" if "job" in crew else f"logs {crew['logs']}"
         counts = [f"{crew[name]:,} {name}" for name in _COUNTS if crew[name]]

@@ -10,7 +10,7 @@ from engine.address import Address
 from engine.edge import DONE, SHORT, note, print_json, progress, run_async
 from engine.errors import ServerError
 from engine.grid import Grid
-from infra.pool.ground import Ground, crew_options, ground, ground_options, opened, order
+from infra.pool.ground import Ground, as_typed, crew_options, ground, ground_options, opened, order
 from infra.pool.local import LocalCrew
 from infra.pool.plan import MOST, Order, PoolLane
 
@@ -133,13 +133,14 @@ async def _serving(grid: Grid, crew: LocalCrew) -> int:
 
 def _tell(report: dict[str, Any]) -> None:
     there, added, crew = report["consumers"], report["added"], report["crew"]
-    end = f"azfinsim pool down --name {crew} --lane {report['lane']}"
+    where = as_typed()
+    end = f"azfinsim pool down --name {crew} --lane {report['lane']}{where}"
     if report["where"] == "local":
         note(f"crew {crew}: {added} started, {report['serving']} serve; logs in {report['logs']}")
-        note(f"end them with `{end} --local`")
+        note(f"end them with `{end}`")
         return
     note(
         f"crew {crew}: {added} consumers added, {there} there, as tasks of job {report['job']} on "
         f"pool {report['pool']}"
     )
-    note(f"watch them with `azfinsim pool status`, end them with `{end}`")
+    note(f"watch them with `azfinsim pool status{where}`, end them with `{end}`")

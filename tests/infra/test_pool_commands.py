@@ -137,7 +137,7 @@ def test_status_without_the_grid(double: BatchDouble, tmp_path: Path) -> None:
     run = azfinsim(double, tmp_path, nowhere, "pool", "status")
     assert run.code == 0
     assert "crew bulk (job bulk-1, active): 2 queued" in run.err
-    assert "the grid cannot be asked: no Redis server answers" in run.err
+    assert "its consumers are not shown: no Redis server answers" in run.err
     down = azfinsim(double, tmp_path, nowhere, "pool", "down")
     assert down.code == 3
     assert double.account.jobs["bulk-1"].state == "active"

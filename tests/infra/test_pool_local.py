@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import anyio.to_thread
 import psutil
 import pytest
 
+from engine import keys
 from engine.address import Address
 from engine.errors import ServerError, UsageError
 from engine.job import Job
@@ -120,7 +122,37 @@ def test_one_that_cannot_start_is_told(local: Local) -> None:
     assert "no Redis server answers" in run.err
     assert not local.processes()
     run = local.pool("status", url="redis://127.0.0.1:1")
-    assert (run.code, "no crews" in run.err) == (0, True)
+    state = f"--local --state {local.state}"
+    assert f"start one with `azfinsim pool up --consumers 2 {state}`" in run.err
+
+
+def test_what_is_told_can_be_typed(local: Local) -> None:
+    up = local.pool("up", "--consumers", "1", "--slots", "1", "--name", "night")
+    [end] = re.findall("`azfinsim pool (down .*)`", up.err)
+    assert local.pool(*end.split()).code == 0
+    assert not any(each.living for each in local.processes())
+
+
+def test_processes_are_shown_though_the_server_is_away(local: Local) -> None:
+    local.pool("up", "--consumers", "1", "--slots", "1")
+    run = local.pool("status", url="redis://127.0.0.1:1")
+    assert run.code == 3
+    assert "crew bulk" in run.err
+    assert "1 running" in run.err
+    assert "the server is not reached" in run.err
+    run = local.pool("status", "--json", url="redis://127.0.0.1:1")
+    assert (run.code, run.json["crews"][0]["running"], run.json["consumers"]) == (3, 1, None)
+
+
+@pytest.mark.parametrize("more", [[], ["--keep", "1"], ["--now"]])
+def test_one_that_never_was_is_not_made_by_ending_it(local: Local, more: list[str]) -> None:
+    assert "no crew typo here; nor another" in local.pool("down", "--name", "typo", *more).err
+    local.pool("up", "--consumers", "1", "--slots", "1", "--name", "night")
+    run = local.pool("down", "--name", "typo", *more)
+    assert (run.code, "there are: night" in run.err) == (0, True)
+    assert [path.name for path in local.state.iterdir()] == ["night"]
+    found = local.field.run(lambda grid: grid.redis.exists(keys.taken_down("local.typo")))
+    assert not found
 
 
 async def test_a_controller_sets_their_number(local: Local) -> None:
