@@ -31,7 +31,8 @@ def _moment(text: str, now: datetime) -> datetime | None:
         if after := _AFTER.fullmatch(text):
             return now + timedelta(seconds=float(after[1]) * _SECONDS[after[2]])
         if ":" in text and "-" not in text and "+" not in text and "T" not in text.upper():
-            return _next(time.fromisoformat(text), now)
+            # Python wants two digits of the hour, people often write one.
+            return _next(time.fromisoformat(text if text[1:2] != ":" else f"0{text}"), now)
         moment = datetime.fromisoformat(text)
         # A date alone is no deadline: is it the day's begin or its end?
         if ":" not in text:
