@@ -26,12 +26,14 @@ from engine.edge import (
 )
 from engine.errors import AzfinsimError
 from engine.grid import Grid, open_grid
-from engine.job import Job, Progress, State
+from engine.job import Job, Progress, State, iso
 from engine.names import check_name
-from engine.survey import survey
+from engine.roster import Presence
+from engine.survey import PAGE, survey
 from producer import job_views
 from producer.job_options import job_options, request_of
 from producer.options import interrupted
+from producer.outlook import NO_CONSUMER, Outlook, outlook, unserved
 from producer.replay import rejected as was_rejected
 from producer.results_command import results
 from producer.resume import Resumed
@@ -70,23 +72,25 @@ def submit(address: Address, as_json: bool, wait: bool, keep_days: int, **asked:
     """
     request = request_of(**asked)
     with interrupted(f"`azfinsim job resume {request.name}` goes on where this has stopped"):
-        done, seen = run_async(_submit, address, request, keep_days)
+        done, seen, ahead = run_async(_submit, address, request, keep_days)
     if done.missing:
         note(f"book {request.book} does not hold {done.missing} of these trades: they are rejected")
     if wait:
-        seen = _wait(address, request.name, None)
+        seen, ahead = _wait(address, request.name, None), None
     elif not as_json:
         note(f"job {request.name}: `azfinsim job wait {request.name}` watches it")
-    _tell(seen, as_json, missing=done.missing)
+    _tell(seen, as_json, ahead, missing=done.missing)
     return DONE if seen.well or not wait else SHORT
 
 
-async def _submit(address: Address, request: Job, keep_days: int) -> tuple[Submitted, Progress]:
+async def _submit(
+    address: Address, request: Job, keep_days: int
+) -> tuple[Submitted, Progress, Outlook | None]:
     async with open_grid(address) as grid:
         # How many they are is only known once the book has been looked up.
         with progress("queue", total=None) as advance:
             done = await submit_job(grid, request, keep_days=keep_days, advance=advance)
-        return done, await grid.jobs.progress(done.job)
+        return done, *await _ahead(grid, done.job)
 
 
 @job.command
@@ -94,13 +98,25 @@ async def _submit(address: Address, request: Job, keep_days: int) -> tuple[Submi
 @redis_option
 @json_option
 def status(name: str, address: Address, as_json: bool) -> None:
-    """Tell how far a job is."""
-    _tell(run_async(_status, address, name), as_json)
+    """Tell how far a job is, and when it will be done by the rate of late."""
+    seen, ahead = run_async(_status, address, name)
+    more = {} if ahead is None else {"consumers": ahead.serving, "rate": ahead.rate}
+    _tell(seen, as_json, ahead, **more)
 
 
-async def _status(address: Address, name: str) -> Progress:
+async def _status(address: Address, name: str) -> tuple[Progress, Outlook | None]:
     async with _found(address, name) as (grid, found):
-        return await grid.jobs.progress(found)
+        return await _ahead(grid, found)
+
+
+async def _ahead(grid: Grid, job: Job) -> tuple[Progress, Outlook | None]:
+    """How far a job is, and what lies ahead of it if it has not ended."""
+    seen = await grid.jobs.progress(job)
+    if seen.ended:
+        return seen, None
+    found = await survey(grid.jobs, await grid.jobs.latest(PAGE))
+    others = [each for each in found.values() if isinstance(each, Progress)]
+    return seen, outlook(seen, await grid.roster.living(), others)
 
 
 @job.command(name="list")
@@ -108,23 +124,28 @@ async def _status(address: Address, name: str) -> Progress:
 @json_option
 def list_jobs(address: Address, as_json: bool) -> None:
     """List the jobs, latest first."""
-    jobs = run_async(_list, address)
+    jobs, consumers = run_async(_list, address)
     if as_json:
         print_json({"jobs": [seen.report() for seen in jobs]})
     elif jobs:
         stderr.print(job_views.overview(jobs))
+        if names := unserved(jobs, consumers):
+            more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+            nobody = f"no consumer that runs serves job {names[0]}{more}"
+            note(nobody if consumers else NO_CONSUMER)
     else:
         note("there is no job yet: `azfinsim job submit` makes one")
 
 
-async def _list(address: Address) -> list[Progress]:
+async def _list(address: Address) -> tuple[list[Progress], list[Presence]]:
     async with open_grid(address) as grid:
         found = await survey(grid.jobs, await grid.jobs.names())
+        consumers = await grid.roster.living()
     for seen in found.values():
         if isinstance(seen, AzfinsimError):
             # The others are still to be seen.
             note(str(seen))
-    return [seen for seen in found.values() if isinstance(seen, Progress)]
+    return [seen for seen in found.values() if isinstance(seen, Progress)], consumers
 
 
 @job.command
@@ -188,20 +209,20 @@ def resume(name: str, now: bool, rejected: bool, address: Address, as_json: bool
     waits for it, as before.
     """
     with interrupted(f"`azfinsim job resume {name}` goes on where this has stopped"):
-        done, seen = run_async(_resume, address, name, now, rejected)
+        done, seen, ahead = run_async(_resume, address, name, now, rejected)
     if not done.queued_again + done.queued_first:
         note(f"job {name}: nothing is missing")
-    _tell(seen, as_json, queued_again=done.queued_again, queued_first=done.queued_first)
+    _tell(seen, as_json, ahead, queued_again=done.queued_again, queued_first=done.queued_first)
 
 
 async def _resume(
     address: Address, name: str, at_once: bool, rejected: bool
-) -> tuple[Resumed, Progress]:
+) -> tuple[Resumed, Progress, Outlook | None]:
     again = was_rejected if rejected else None
     async with _found(address, name) as (grid, found):
         with progress("queue", total=None) as advance:
             done = await resume_job(grid, found, at_once=at_once, again=again, advance=advance)
-        return done, await grid.jobs.progress(found)
+        return done, *await _ahead(grid, found)
 
 
 @job.command
@@ -236,12 +257,24 @@ async def _found(address: Address, name: str) -> AsyncIterator[tuple[Grid, Job]]
         yield grid, await find(grid, name)
 
 
-def _tell(seen: Progress, as_json: bool, **more: object) -> None:
+def _tell(seen: Progress, as_json: bool, ahead: Outlook | None = None, **more: object) -> None:
+    if ahead is not None and ahead.lonely is not None:
+        note(f"job {seen.job.name}: {ahead.lonely}")
     if as_json:
-        print_json({**seen.report(), **more})
+        print_json({**_report(seen, ahead), **more})
         return
-    stderr.print(job_views.summary(seen))
+    stderr.print(job_views.summary(seen, ahead))
     if seen.counts.rejected or seen.counts.dead:
         note(f"`azfinsim job results {seen.job.name}` has the reason of each that was not priced")
     if seen.counts.dead:
         note(f"`azfinsim dead list --job {seen.job.name}` shows more of those that are dead")
+
+
+def _report(seen: Progress, ahead: Outlook | None) -> dict[str, object]:
+    """The report of a job; when it will be done, which only one with a deadline tells, by now."""
+    report = seen.report()
+    if ahead is None or seen.job.by is None:
+        return report
+    report.pop("expected", None)
+    at = iso(ahead.expected_at)
+    return report if at is None else {**report, "expected": at}

@@ -13,6 +13,8 @@ from rich.table import Table
 from engine.edge import note, progress, stderr
 from engine.job import Job, Progress, State
 from engine.outcome import Counts
+from engine.roster import wanted
+from producer.outlook import NO_CONSUMER, Outlook
 from producer.wait import Look
 
 OVERVIEW = ("job", "state", "algorithm", "trades", "done", "failed", "seconds")
@@ -26,27 +28,29 @@ LONELY_LOOKS = 3
 """Looks without a living consumer after which one says so: one may just be starting."""
 
 
-def summary(seen: Progress) -> Table:
-    """The summary of one job."""
+def summary(seen: Progress, ahead: Outlook | None = None) -> Table:
+    """The summary of one job; ``ahead`` is known of one that has not ended."""
     table = Table(title=f"job {seen.job.name}", show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, words in {"algorithm": seen.job.algorithm, **terms(seen.job)}.items():
         table.add_row(name, words)
     for name, value in seen.report().items():
-        if name in ("job", "by", "expected") or (
-            value == 0 and name in ("dead", "expired", "cancelled")
-        ):
+        if name in _ELSEWHERE or (value == 0 and name in ("dead", "expired", "cancelled")):
             continue
         table.add_row(name.replace("_", " "), _shown(value))
-    if words := _times(seen):
+    if ahead is not None:
+        table.add_row("consumers", _shown(ahead.serving))
+    if ahead is not None and ahead.rate is not None:
+        table.add_row("their rate now", f"{ahead.rate:,.1f}/s")
+    if words := _times(seen, ahead.expected_at if ahead is not None else None):
         table.add_row("time", words)
     return table
 
 
-def _times(seen: Progress) -> str:
-    """By when it is to be done and when it will be, on this machine's clock."""
-    by, at, end = seen.job.by, seen.expected_at, seen.settled_at
+def _times(seen: Progress, at: float | None) -> str:
+    """By when it is to be done and, ``at``, when it will be, on this machine's clock."""
+    by, end = seen.job.by, seen.settled_at
     words = [f"done at {clock(at, seen.now)}"] if at is not None else []
     if by is not None:
         words.append(f"due at {clock(by, seen.now)}")
@@ -56,12 +60,12 @@ def _times(seen: Progress) -> str:
 
 
 def clock(moment: float, now: float) -> str:
-    """A Unix time as this machine's clock shows it, with the day if that is another."""
+    """A Unix time as this machine's clock shows it, with its zone, and the day if another."""
     try:
-        at, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
+        at, today = datetime.fromtimestamp(moment).astimezone(), datetime.fromtimestamp(now)
     except (ValueError, OverflowError, OSError):
         return "a time that no calendar has"
-    return f"{at:%H:%M}" if at.date() == today.date() else f"{at:%Y-%m-%d %H:%M}"
+    return f"{at:%H:%M %Z}" if at.date() == today.date() else f"{at:%Y-%m-%d %H:%M %Z}"
 
 
 def terms(job: Job) -> dict[str, str]:
@@ -126,9 +130,9 @@ def watching(job: Job, total: int | None) -> Iterator[Callable[[Look], None]]:
                 note(f"job {job.name} {seen.progress.reason}")
             lonely = 0 if seen.consumers else lonely + 1
             if lonely == LONELY_LOOKS:
-                note("no consumer is running: start one with `azfinsim consume`")
+                note(NO_CONSUMER)
             for each in seen.consumers:
-                why = each.lacking.get(job.algorithm)
+                why = each.lacking.get(wanted(job.algorithm, job.pricer_version))
                 if why is not None and each.name not in told:
                     told.add(each.name)
                     note(f"consumer {each.name} leaves this job to others: {why}")

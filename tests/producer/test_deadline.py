@@ -13,6 +13,7 @@ from engine.job import Job, Progress
 from engine.outcome import Counts
 from producer.deadline import parse_deadline
 from producer.job_views import summary
+from producer.outlook import Outlook
 
 NOW = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
 
@@ -26,6 +27,10 @@ def at(moment: datetime) -> str:
 def test_a_time_is_the_next_on_the_clock(minutes: int) -> None:
     moment = NOW + timedelta(minutes=minutes)
     assert parse_deadline(at(moment), NOW) == moment.timestamp()
+
+
+def test_an_hour_may_have_one_digit() -> None:
+    assert parse_deadline("6:05", NOW) == parse_deadline("06:05", NOW)
 
 
 def test_the_time_that_it_is_now_is_tomorrows() -> None:
@@ -93,6 +98,7 @@ def test_what_has_not_begun_or_has_ended_has_no_expected_end() -> None:
     ("by", "words"), [(2_900.0, "2 min late"), (None, ""), (1e300, "no calen")]
 )
 def test_a_person_is_told_the_time(by: float | None, words: str) -> None:
-    table = summary(replace(RUNNING, job=replace(RUNNING.job, by=by)))
+    table = summary(replace(RUNNING, job=replace(RUNNING.job, by=by)), Outlook(1, 1, None, 3_000.0))
     [told] = [str(cell) for cell in table.columns[1].cells if "done at" in str(cell)]
     assert words in told
+    assert f"done at {datetime.fromtimestamp(3_000).astimezone():%H:%M %Z}" in told

@@ -36,6 +36,22 @@ def test_submit_tells_what_is_queued(job: Command) -> None:
     assert "book default does not hold 7 of these trades" in run.err
 
 
+def test_that_nobody_serves_is_told_wherever_one_looks(job: Command, redis_url: str) -> None:
+    told = "no consumer is running: start one with `azfinsim consume`"
+    assert told in job("submit", "--name", "night", "--algorithm", "synthetic", "--by", "+2h").err
+    on_grid(redis_url, lambda grid: price(grid, 1))
+    for command in (["status", "night"], ["list"], ["resume", "night"]):
+        assert told in job(*command).err
+        assert told in job(*command, "--json").err or command == ["list"]
+    run = job("status", "night", "--json")
+    assert run.json["consumers"] == 0
+    assert "expected" not in run.json
+    assert "done at" not in job("status", "night").err
+    on_grid(redis_url, price)
+    for command in (["status", "night"], ["list"]):
+        assert "no consumer" not in job(*command).err
+
+
 def test_submit_tells_a_person_on_standard_error(job: Command) -> None:
     run = job("submit", "--algorithm", "synthetic", "--name", "night")
     assert (run.code, run.out) == (0, "")
