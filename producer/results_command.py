@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,9 @@ from producer.results import results as results_of
 from producer.submit import find
 
 NAMES = ("ndjson", "csv", "parquet")
+
+_FORMS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+"""The formats by the ending of a file's name."""
 
 AT_ONCE = 5_000
 """Records that are written at once: a few megabytes."""
@@ -68,11 +72,14 @@ def results(
     """Write the results of a job, one record a trade, in order of ID.
 
     To standard output, to FILE (gzip if it ends in .gz), or --to a blob, which appears when it is
-    complete. Exit code 1 if the job is not done: what there is so far is written.
+    complete. What there is so far is written of a job that is not done. Exit code 1 if a trade
+    was not priced (yet).
     """
     if path is not None and place is not None:
         raise UsageError(f"{path} and --to {place}: name one of them")
-    form = format_name or _form_of(place or str(path or ""))
+    if path is not None and path.is_dir():
+        raise UsageError(f"{path} is a folder: --to {path} writes a file into it")
+    form = format_name or _form_of(path, place)
     if form == "parquet" and place is None and path is None:
         raise UsageError("--format parquet is no text: name a FILE, or a place with --to")
     try:
@@ -81,18 +88,40 @@ def results(
     except BrokenPipeError:
         # Whoever reads has seen enough, as `| head` has; click would call that a failure.
         raise click.exceptions.Exit(DONE) from None
+    if seen.counts.failed:
+        note(f"job {name}: {_counted(seen)}")
     if seen.state is State.DONE and not missing:
-        return DONE
+        return DONE if seen.well else SHORT
     note(f"job {name} is {seen.state}: {missing:,} of its trades have no result here")
     if seen.state is State.DONE:
         note(f"the server has lost them: `azfinsim job resume {name}` has them priced again")
     return SHORT
 
 
-def _form_of(told: str) -> str:
-    """The format that a file's name says."""
-    suffixes = Path(told).suffixes
-    return next((name for name in NAMES if f".{name}" in suffixes), "ndjson")
+def _counted(seen: Progress) -> str:
+    """How many trades were priced, and what became of the others."""
+    counts = asdict(seen.counts)
+    names = ("priced", "rejected", "dead", "expired", "cancelled")
+    told = [f"{counts[name]:,} {name}" for name in names if counts[name] or name == "priced"]
+    return f"{', '.join(told)} of {counts['submitted']:,}"
+
+
+def _form_of(path: Path | None, place: str | None) -> str:
+    """The format that a file's name says; NDJSON where nothing does.
+
+    Raises UsageError if a file is named as one of another kind is; a place may be a folder's.
+    """
+    told = Path(place or path or "")
+    endings = told.suffixes
+    if form := next((_FORMS[each] for each in endings if each in _FORMS), None):
+        return form
+    ending = told.with_suffix("").suffix if told.suffix == ".gz" else told.suffix
+    if ending and place is None:
+        raise UsageError(
+            f"{told}: results cannot be written as {ending}: name it {', '.join(_FORMS)} (and .gz "
+            "behind that, if you like), or say --format"
+        )
+    return "ndjson"
 
 
 def _sink(

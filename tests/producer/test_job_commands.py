@@ -16,10 +16,13 @@ from pyarrow import parquet
 
 from engine import keys
 from engine.blobs_azure import ATTEMPT
+from engine.codec import encode_records
+from engine.entry import Settlement
 from engine.grid import Grid
+from engine.ids import by_block, parse_ids
 from tests.blob_servers import identity
 from tests.producer.commands import REPORT, Command
-from tests.producer.grids import IDS, on_grid, price
+from tests.producer.grids import IDS, on_grid, price, settle, take
 from tests.waiting import eventually
 
 
@@ -304,6 +307,50 @@ def test_results_to_nowhere(job: Command, redis_url: str, told: tuple[str, ...],
     run = job("results", "night", *told)
     assert run.code == 2
     assert why in run.err
+
+
+@pytest.mark.parametrize("name", ["night.xlsx", "night.xlsx.gz", "night.json"])
+def test_results_are_not_written_as_what_they_are_not(
+    job: Command, tmp_path: Path, name: str
+) -> None:
+    submitted(job)
+    run = job("results", "night", str(tmp_path / name))
+    assert run.code == 2
+    assert ".ndjson, .jsonl, .csv, .parquet" in run.err
+    assert not list(tmp_path.iterdir())
+    assert job("results", "night", str(tmp_path / name), "--format", "csv").code == 1
+
+
+def test_results_into_a_folder_tell_how(job: Command, tmp_path: Path) -> None:
+    submitted(job)
+    run = job("results", "night", str(tmp_path))
+    assert run.code == 2
+    assert f"--to {tmp_path}" in run.err
+
+
+def test_results_of_a_job_that_fell_short_count_what_was_not_priced(
+    job: Command, redis_url: str, tmp_path: Path
+) -> None:
+    submitted(job)
+
+    async def reject(grid: Grid) -> None:
+        first, *others = await take(grid)
+        ids = parse_ids(first.ids)
+        records = {
+            number: encode_records([{"id": i, "outcome": "rejected"} for i in part.tolist()])
+            for number, part in by_block(ids)
+        }
+        await grid.streams.settle([Settlement(first, 2**33, records, rejected=len(ids))])
+        await settle(grid, others)
+
+    on_grid(redis_url, reject)
+    path = tmp_path / "night.csv"
+    run = job("results", "night", str(path))
+    rejected = path.read_text().count("rejected")
+    assert run.code == 1
+    assert rejected
+    told = f"{len(IDS) - rejected} priced, {rejected} rejected of {len(IDS)}"
+    assert run.err == f"job night: {told}\n"
 
 
 WITH_BLOCKS = """
