@@ -97,7 +97,9 @@ async def load(
     batch = await to_thread.run_sync(next, batches, None)
     while batch is not None:
         async with anyio.create_task_group() as group:
-            group.start_soon(cache.upsert, book, batch.trades)
+            # A file without a good record makes no book.
+            if len(batch.trades.ids):
+                group.start_soon(cache.upsert, book, batch.trades)
             following = await to_thread.run_sync(next, batches, None)
         stored(batch)
         batch = following

@@ -60,12 +60,17 @@ def parse_record(line: bytes) -> Fields:
         fields = _from_dump(line)
     else:
         raise UnknownForm(
-            f"begins with {line[:20].decode(errors='replace')!r}: must be a JSON object, or a SET "
+            f"begins with {_excerpt(line)!r}: must be a JSON object, or a SET "
             "command with a trade in XML"
         )
     if len(fields) > MAX_FIELDS:
         raise RecordError(f"has {len(fields)} fields: must be at most {MAX_FIELDS}")
     return fields
+
+
+def _excerpt(line: bytes) -> str:
+    """The first 20 characters of a line, none cut in half: each takes at most 4 bytes."""
+    return line[:80].decode(errors="replace")[:20]
 
 
 def _from_json(line: bytes) -> Fields:

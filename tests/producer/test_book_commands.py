@@ -203,6 +203,14 @@ def test_bad_records_are_told_and_kept_out(book: Command, tmp_path: Path) -> Non
     assert (second["line"], second["field"]) == (4, None)
 
 
+def test_a_file_without_a_good_record_makes_no_book(book: Command) -> None:
+    data = orjson.dumps(BAD)
+    assert book("inject", "-", stdin=data).code == 1
+    assert book("list", "--json").json == {"books": []}
+    book("generate", "--count", "3")
+    assert book("inject", "-", "--json", stdin=data).json["trades"] == 3
+
+
 def test_of_many_faults_the_first_are_told(book: Command, tmp_path: Path) -> None:
     data = b"\n".join([orjson.dumps(BAD)] * 1050)
     run = book("inject", "-", stdin=data)

@@ -178,6 +178,7 @@ def test_products_may_be_mixed_and_keep_their_order() -> None:
         (b"[1]", "begins with '[1]': must be a JSON object, or a SET command"),
         (b"null", "begins with 'null'"),
         (b"\x00\xff", "begins with '\\x00�'"),
+        ("┏━━━━━━━━━━━━━━━━━━━━━━━┓".encode(), "begins with '┏━━━━━━━━━━━━━━━━━━━':"),
         (b"SET", 'is not of the form SET KEY "XML"'),
         (b'SET key "<a/>', 'is not of the form SET KEY "XML"'),
         (b'SET key "<a/>" EX 5', 'is not of the form SET KEY "XML"'),
