@@ -14,6 +14,7 @@ import click
 from azfinsim.demo_tally import Tally
 from azfinsim.demo_views import Summary, show_summary, watching
 from engine.connection import Address
+from engine.dirlock import locked
 from engine.edge import DONE, SHORT, json_option, note, print_json, progress, run_async
 from engine.embedded import EmbeddedServer, ServerSettings
 from engine.errors import ServerError, UsageError
@@ -121,6 +122,10 @@ def _run(plan: Demo, keep: bool) -> Summary:
         directory=plan.folder / "data" if keep else None, log_path=logs / "server.log"
     )
     with ExitStack() as running:
+        # Not only the server's own data: two demos would write over each other's logs and results.
+        lock = running.enter_context(locked(plan.folder))
+        if lock is not None:
+            lock.note(f"that of a demo, process {os.getpid()}")
         server = running.enter_context(EmbeddedServer(settings))
         address = Address.parse(server.url)
         job = run_async(_unfinished, address) if keep else None

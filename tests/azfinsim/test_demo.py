@@ -137,6 +137,15 @@ def test_kept_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert report["priced"] == 1000
 
 
+def test_two_at_once_do_not_write_over_each_other(tmp_path: Path) -> None:
+    started, _ = _in_full_swing(tmp_path)
+    second = subprocess.run([*DEMO, "--dir", str(tmp_path)], capture_output=True, text=True)
+    started.send_signal(signal.SIGINT)
+    started.communicate(timeout=30)
+    assert second.returncode == 2
+    assert f"in use by another server: that of a demo, process {started.pid}" in second.stderr
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     run = subprocess.run(
