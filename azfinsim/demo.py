@@ -186,8 +186,10 @@ async def _price(
 ) -> Summary:
     """Make the book, queue it, wait, and collect the results."""
     async with open_grid(address) as grid:
-        made = queued = None
+        made = queued = earlier = None
+        first: float | None = None
         if resumed:
+            earlier = (await grid.jobs.progress(request)).seconds
             await resume(grid, request)
         else:
             made = await _make_book(grid, plan)
@@ -197,7 +199,10 @@ async def _price(
         with watching(plan.trades, lambda: fleet.living) as show:
 
             def look(seen: Look) -> None:
+                nonlocal first
                 show(seen)
+                if first is None and seen.progress.counts.ended and not resumed:
+                    first = seen.progress.seconds
                 if not fleet.living and not seen.progress.ended:
                     raise ServerError(f"all consumers have ended: {plan.folder / 'logs'} says why")
 
@@ -206,7 +211,8 @@ async def _price(
         began = await grid.jobs.now()
         tally = await _collect(grid, seen, path)
         collected = await grid.jobs.now() - began
-        return Summary(seen, made, queued, collected, tally, path, plan.folder / "logs")
+        logs = plan.folder / "logs"
+        return Summary(seen, made, queued, first, earlier, collected, tally, path, logs)
 
 
 async def _make_book(grid: Grid, plan: Demo) -> float:

@@ -21,6 +21,11 @@ class Summary:
     making_seconds: float | None
     """None if the book was there already; likewise ``queueing_seconds``."""
     queueing_seconds: float | None
+    first_seconds: float | None
+    """From submission to the first trade seen priced: consumers start, and compile their pricer.
+    None for a job that is resumed."""
+    earlier_seconds: float | None
+    """What lies between the submission of a job that is resumed and this run."""
     collecting_seconds: float
     """To fetch the results and write them to their file."""
     tally: Tally
@@ -35,6 +40,8 @@ class Summary:
         return {
             **self.seen.report(),
             "elapsed": round(elapsed, 3),
+            "first_seconds": _rounded(self.first_seconds),
+            "earlier_seconds": _rounded(self.earlier_seconds),
             "paths": self.seen.job.paths,
             **self.tally.report(),
             "pv_total": self.tally.pv_total,
@@ -81,6 +88,16 @@ def show_summary(summary: Summary, elapsed: float) -> None:
     row("results written", counts.ended, summary.collecting_seconds)
     row("in flight", counts.in_flight, None)
     stderr.print(table)
+    if summary.first_seconds is not None:
+        stderr.print(
+            f"priced    of its {seen.seconds:,.1f} s, {summary.first_seconds:,.1f} s until the "
+            "first price: consumers start and compile"
+        )
+    if summary.earlier_seconds is not None:
+        stderr.print(
+            f"priced    of its {seen.seconds:,.1f} s, {summary.earlier_seconds:,.1f} s passed "
+            "before this run"
+        )
     for line in _price_lines(summary.tally):
         stderr.print(line)
     stderr.print(f"time      {elapsed:,.1f} s from start to summary")
@@ -88,6 +105,10 @@ def show_summary(summary: Summary, elapsed: float) -> None:
         stderr.print("why       see outcome and reason in the results")
     stderr.print(f"results   {summary.results}")
     stderr.print(f"logs      {summary.logs}")
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _price_lines(tally: Tally) -> Iterator[str]:

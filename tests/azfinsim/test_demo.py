@@ -66,7 +66,7 @@ def test_each_trade_takes_the_paths_that_its_accuracy_needs(tmp_path: Path, algo
     assert report["paths_mean"] == pytest.approx(sum(paths) / 300, abs=0.1)
     assert report["se_relative_max"] == pytest.approx(max(errors), rel=0.005)
     assert report["se_relative_median"] == pytest.approx(median(errors), rel=0.005)
-    assert report["elapsed"] > report["seconds"] > 0
+    assert report["elapsed"] > report["seconds"] >= report["first_seconds"] > 0
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,7 @@ def test_the_summary_tells_how_exact_it_is(tmp_path: Path) -> None:
     assert "1e-06 asked for" in run.stderr
     assert "200 trades had no more paths to get there" in run.stderr
     assert "s from start to summary" in run.stderr
+    assert "s until the first price" in run.stderr
 
 
 def test_a_trade_that_fails_makes_it_fall_short(tmp_path: Path) -> None:
@@ -135,6 +136,9 @@ def test_kept_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     code, report = finished(tmp_path, "--trades", "1000", "--keep", "--consumers", "2")
     assert code == 0
     assert report["priced"] == 1000
+    assert 0 < report["earlier_seconds"] < report["seconds"]
+    assert report["seconds"] - report["earlier_seconds"] < report["elapsed"]
+    assert report["first_seconds"] is None
 
 
 def test_two_at_once_do_not_write_over_each_other(tmp_path: Path) -> None:
