@@ -15,7 +15,7 @@ from azfinsim.demo_tally import Tally
 from azfinsim.demo_views import Summary, show_summary, watching
 from engine.connection import Address
 from engine.dirlock import locked
-from engine.edge import DONE, SHORT, json_option, note, print_json, progress, run_async
+from engine.edge import DONE, SHORT, Count, json_option, note, print_json, progress, run_async
 from engine.embedded import EmbeddedServer, ServerSettings
 from engine.errors import ServerError, UsageError
 from engine.grid import Grid, open_grid
@@ -51,9 +51,7 @@ class Demo:
 
 
 @click.command()
-@click.option(
-    "--trades", type=click.IntRange(1, 100_000_000), default=1_000_000, help="Size of the book."
-)
+@click.option("--trades", type=Count(1, 100_000_000), default=1_000_000, help="Size of the book.")
 @click.option("--algorithm", default="pvonly", help="pvonly, deltavega, synthetic, or yours.")
 @click.option(
     "--consumers", type=click.IntRange(1, 256), help="Consumer processes.  [default: usable cores]"

@@ -29,6 +29,7 @@ from rich.text import Text
 
 from engine.address import Address
 from engine.address_options import MOST_PARTITIONS
+from engine.count import WAYS, parse_count
 from engine.errors import AzfinsimError, ServerError, UsageError, leaf
 from engine.extras import way_out
 
@@ -106,6 +107,25 @@ partitions_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
 )
+
+
+class Count(click.ParamType[int]):
+    """How many, as people write it: 500000, 500k, 10M, 1e6; from ``least`` to ``most``."""
+
+    name = "count"
+
+    def __init__(self, least: int = 1, most: int | None = None) -> None:
+        self.least = least
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        count = parse_count(str(value))
+        if count is None:
+            self.fail(f"{str(value)[:40]}: must be a number, such as {WAYS}", param, ctx)
+        if count < self.least or (self.most is not None and count > self.most):
+            most = f" and at most {self.most:,}" if self.most is not None else ""
+            self.fail(f"{str(value)[:40]}: must be at least {self.least:,}{most}", param, ctx)
+        return count
 
 
 def run_async(main: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:

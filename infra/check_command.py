@@ -5,16 +5,14 @@ from dataclasses import asdict
 import click
 
 from engine.connection import Address
-from engine.edge import DONE, SHORT, json_option, note, print_json, redis_option, run_async
+from engine.edge import DONE, SHORT, Count, json_option, note, print_json, redis_option, run_async
 from infra.acl import Role
 from infra.check import Finding, Severity, bytes_needed, judge
 from infra.facts import Facts, gather
 
 
 @click.command
-@click.option(
-    "--trades", type=click.IntRange(1), metavar="N", help="A book that is to fit in besides."
-)
+@click.option("--trades", type=Count(), metavar="N", help="A book that is to fit in besides.")
 @click.option(
     "--role",
     "roles",

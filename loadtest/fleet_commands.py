@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from engine.edge import DONE, SHORT, json_option, note, print_json, run_async
+from engine.edge import DONE, SHORT, Count, json_option, note, print_json, run_async
 from loadtest.fleet.costs import MEASURED
 from loadtest.fleet.measure import measure
 from loadtest.fleet.model import Costs, fit, redis_cpu
@@ -21,18 +21,7 @@ from loadtest.fleet.sweep import medians, read, shapes, summary, sweep, told
 from loadtest.machine import describe
 from loadtest.report import stdout
 
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-class _Count(click.ParamType[int]):
-    name = "count"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)([kMG]?)", str(value))
-        if not found:
-            self.fail(f"{value}: must be a number, such as 500000, 500k or 10M", param, ctx)
-        return round(float(found[1]) * _UNITS[found[2]])
 
 
 class _Duration(click.ParamType[float]):
@@ -124,8 +113,8 @@ def _show(points: list[Point], plot: Path | None, as_json: bool) -> None:
 
 
 @fleet.command("plan")
-@click.option("--trades", type=_Count(), required=True, help="Such as 500000 or 10M.")
-@click.option("--cores", type=_Count(), required=True, help="That price.")
+@click.option("--trades", type=Count(0), required=True, help="Such as 500000 or 10M.")
+@click.option("--cores", type=Count(0), required=True, help="That price.")
 @click.option("--price-ms", type=click.FloatRange(0.01), required=True, help="A trade on a core.")
 @click.option("--deadline", type=_Duration(), help="Such as 30m or 1h.")
 @click.option("--slots", type=click.IntRange(1, 1024), default=16, help="Cores of a consumer.")

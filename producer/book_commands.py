@@ -20,6 +20,7 @@ from engine.connection import Address
 from engine.edge import (
     DONE,
     SHORT,
+    Count,
     json_option,
     needed,
     note,
@@ -51,7 +52,7 @@ def book() -> None:
 
 
 @book.command
-@click.option("--count", type=click.IntRange(1), default=1_000_000, help="How many trades.")
+@click.option("--count", type=Count(), default=1_000_000, help="How many trades.")
 @click.option(
     "--product",
     type=click.Choice(list(MAKERS)),

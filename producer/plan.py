@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.count import parse_count
 from engine.errors import UsageError
 from engine.ids import BLOCK_SIZE, MAX_ID, Ids, partition_of
 
@@ -35,10 +36,10 @@ class Span:
     @classmethod
     def parse(cls, text: str) -> "Span":
         """Read ``FIRST:COUNT``; raises UsageError if it is none."""
-        first, colon, count = text.partition(":")
-        if not (colon and _is_number(first) and _is_number(count)):
-            raise UsageError(f"trades {text[:60]!r}: must be FIRST:COUNT, such as 0:1000")
-        span = cls(int(first), int(count))
+        first, count = (parse_count(part) for part in (text.partition(":")[::2]))
+        if first is None or count is None:
+            raise UsageError(f"trades {text[:60]!r}: must be FIRST:COUNT, such as 0:1000 or 0:10k")
+        span = cls(first, count)
         if not 1 <= span.count <= MAX_COUNT:
             raise UsageError(f"trades {text[:60]!r}: COUNT must be at least 1 and at most 2**31")
         if span.last > MAX_ID:
@@ -163,11 +164,6 @@ def batches_of(
 
 
 _NONE: Ids = np.empty(0, dtype=np.int64)
-
-
-def _is_number(text: str) -> bool:
-    # Bounded before int() reads it: Python refuses very long digit strings with its own words.
-    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID))
 
 
 def _holdings(book: str, index: Mapping[int, Ids]) -> str:

@@ -69,6 +69,11 @@ def test_a_range_reads_as_it_is_written(text: str) -> None:
     assert str(Span.parse(text)) == text
 
 
+@pytest.mark.parametrize(("text", "read"), [("0:10k", "0:10000"), ("1M:1e2", "1000000:100")])
+def test_a_range_may_be_written_short(text: str, read: str) -> None:
+    assert str(Span.parse(text)) == read
+
+
 def test_a_range_knows_its_blocks() -> None:
     blocks = [(number, ids.tolist()) for number, ids in Span.parse("98:104").blocks()]
     assert [number for number, _ in blocks] == [0, 1, 2]
