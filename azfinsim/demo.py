@@ -52,7 +52,9 @@ class Demo:
 
 @click.command()
 @click.option("--trades", type=Count(1, 100_000_000), default=1_000_000, help="Size of the book.")
-@click.option("--algorithm", default="pvonly", help="pvonly, deltavega, synthetic, or yours.")
+@click.option(
+    "--algorithm", default="pvonly", help="pvonly, deltavega, european, synthetic, or yours."
+)
 @click.option(
     "--consumers", type=click.IntRange(1, 256), help="Consumer processes.  [default: usable cores]"
 )

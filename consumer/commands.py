@@ -138,7 +138,8 @@ class _CrewMember(click.ParamType[str]):
     "--log-format",
     type=click.Choice(["console", "json"]),
     default=lambda: "console" if sys.stderr.isatty() else "json",
-    show_default="console on a terminal, else json",
+    show_default=False,
+    help="[default: console on a terminal, else json]",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"

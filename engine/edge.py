@@ -221,7 +221,22 @@ def _count(task: Task) -> str:
     return f"{task.completed:,.0f}{of}"
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group whose help tells of each command in a whole sentence; click cuts it at a line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(_WHOLE)) for name, each in commands if each]
+            )
+
+
+_WHOLE = 1_000
+"""Characters: more than any first sentence has."""
+
+
+class LazyGroup(Group):
     """A group that imports the module of a subcommand only when that is called."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **kwargs: Any) -> None:

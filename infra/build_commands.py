@@ -21,8 +21,8 @@ from infra.tools import Tool, ended
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=HERE,
-    show_default="where azfinsim is installed from",
-    help="Folder of azfinsim's source, with its Dockerfile.",
+    show_default=False,
+    help="azfinsim's source, with its Dockerfile.  [default: where it is installed from]",
 )
 @click.option("--docker", is_flag=True, help="Build by Docker on this machine, and push.")
 @config_option

@@ -19,8 +19,8 @@ from infra.facts import Facts, gather
     type=click.Choice([str(role) for role in Role]),
     multiple=True,
     default=[str(role) for role in Role],
-    show_default="all",
-    help="What the user of the Redis URL is to be; may be repeated.",
+    show_default=False,
+    help="What the user of the Redis URL is to be; may be repeated.  [default: all]",
 )
 @redis_option
 @json_option

@@ -99,7 +99,8 @@ _OPTIONS = (
         "--log-format",
         type=click.Choice(["console", "json"]),
         default=lambda: "console" if sys.stderr.isatty() else "json",
-        show_default="console on a terminal, else json",
+        show_default=False,
+        help="[default: console on a terminal, else json]",
     ),
     ground_options,
 )

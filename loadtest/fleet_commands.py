@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from engine.edge import DONE, SHORT, Count, json_option, note, print_json, run_async
+from engine.edge import DONE, SHORT, Count, Group, json_option, note, print_json, run_async
 from loadtest.fleet.costs import MEASURED
 from loadtest.fleet.measure import measure
 from loadtest.fleet.model import Costs, fit, redis_cpu
@@ -36,7 +36,9 @@ class _Duration(click.ParamType[float]):
         return float(found[1]) * _SECONDS[found[2] or "s"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(
+    cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 def fleet() -> None:
     """Simulate thousands of cores on one Redis, and plan for them."""
 

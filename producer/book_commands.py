@@ -21,6 +21,7 @@ from engine.edge import (
     DONE,
     SHORT,
     Count,
+    Group,
     json_option,
     needed,
     note,
@@ -46,7 +47,7 @@ STDOUT = "standard output"
 file_type = click.Path(path_type=Path)
 
 
-@click.group
+@click.group(cls=Group)
 def book() -> None:
     """Make, load, show, export and drop books of trades."""
 

@@ -1,5 +1,6 @@
 """What the book commands do on the server: each opens it, does one thing and closes it."""
 
+import difflib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -100,8 +101,12 @@ async def drop(address: Address, book: str) -> int:
 async def existing(address: Address, book: str) -> AsyncIterator[Cache]:
     """The cache, in which there is this book. Raises UsageError if there is no such book."""
     async with open_grid(address) as grid:
-        if book not in await grid.cache.books():
-            raise UsageError(f"there is no book {book}: `azfinsim book list` says which there are")
+        if book not in (names := await grid.cache.books()):
+            near = difflib.get_close_matches(book, names, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"there is no book {book}: {meant}`azfinsim book list` says which there are"
+            )
         yield grid.cache
 
 

@@ -13,6 +13,7 @@ from engine.connection import Address
 from engine.edge import (
     DONE,
     SHORT,
+    Group,
     json_option,
     note,
     print_json,
@@ -41,7 +42,7 @@ reason_option = click.option(
 )
 
 
-@click.group
+@click.group(cls=Group)
 def dead() -> None:
     """See the trades that were given up, and have them priced again.
 
@@ -71,7 +72,7 @@ def list_dead(
         if traceback:
             note(letter.traceback or "it was killed before it could tell where it was")
     if not found:
-        note("no such trade is dead")
+        note("nothing is dead" if name is None and reason is None else "no such trade is dead")
 
 
 def _by_whom(letter: Letter) -> str:

@@ -16,6 +16,7 @@ from engine.drop import drop_rest
 from engine.edge import (
     DONE,
     SHORT,
+    Group,
     json_option,
     note,
     print_json,
@@ -53,7 +54,7 @@ timeout_option = click.option(
 )
 
 
-@click.group
+@click.group(cls=Group)
 def job() -> None:
     """Submit jobs, watch them and fetch their results."""
 

@@ -51,7 +51,9 @@ def accuracy_option(default: str = "") -> Callable[[F], F]:
 
 
 _OPTIONS = (
-    click.option("--algorithm", default="pvonly", help="pvonly, deltavega, synthetic, or yours."),
+    click.option(
+        "--algorithm", default="pvonly", help="pvonly, deltavega, european, synthetic, or yours."
+    ),
     book_option,
     click.option("--name", help="The job's name; one is made up if none is given."),
     click.option("--trades", metavar="FIRST:COUNT", help="Price only these; all if not given."),

@@ -98,8 +98,8 @@ ground_options = _all(
         "--state",
         type=click.Path(path_type=Path, file_okay=False),
         default=lambda: state_folder(os.environ),
-        show_default="~/.local/state/azfinsim/crews",
-        help="Where crews of this machine are kept.",
+        show_default=False,
+        help="Where crews of this machine are kept.  [default: ~/.local/state/azfinsim/crews]",
     ),
     click.option(
         "--config",

@@ -24,3 +24,23 @@ def test_an_accuracy_that_is_none_is_wrong_usage(
 
 def test_there_are_such_commands() -> None:
     assert {"demo", "job submit", "price"} <= set(ASKING)
+
+
+GROUPS = sorted({"", *(name.rpartition(" ")[0] for name in leaves())})
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_help_of_a_group_cuts_no_sentence_off(
+    group: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capfd, *group.split(), "--help")
+    assert code == 0
+    assert "Commands:" in out
+    assert "..." not in out.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize("name", leaves())
+def test_a_default_stands_in_one_pair_of_brackets(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "[default: (" not in run(capfd, *name.split(), "--help")[1]

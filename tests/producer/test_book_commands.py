@@ -211,6 +211,12 @@ def test_a_file_without_a_good_record_makes_no_book(book: Command) -> None:
     assert book("inject", "-", "--json", stdin=data).json["trades"] == 3
 
 
+def test_a_book_that_is_misspelt_is_guessed(book: Command) -> None:
+    book("generate", "--count", "3", "--book", "overnight")
+    assert "did you mean overnight?" in book("show", "1", "--book", "overnihgt").err
+    assert "did you mean" not in book("show", "1", "--book", "intraday").err
+
+
 def test_of_many_faults_the_first_are_told(book: Command, tmp_path: Path) -> None:
     data = b"\n".join([orjson.dumps(BAD)] * 1050)
     run = book("inject", "-", stdin=data)

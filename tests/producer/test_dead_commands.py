@@ -120,6 +120,7 @@ def test_where_nothing_is_dead(command: Command, redis_url: str) -> None:
     on_grid(redis_url, lambda grid: submit(grid, JOB))
     assert command("dead", "list", "--json").json == {"dead": []}
     assert "no such trade is dead" in command("dead", "list", "--job", "night").err
+    assert "nothing is dead" in command("dead", "list").err
     run = command("dead", "replay", "--all", "--json")
     assert (run.code, run.json) == (0, {"replayed": 0, "jobs": {}})
 
