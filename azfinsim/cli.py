@@ -29,5 +29,6 @@ def azfinsim() -> None:
     """Price a book of trades on a grid of machines.
 
     `azfinsim demo` shows everything at once. Exit codes: 0 done; 1 done but short (rejected, dead,
-    missing); 2 wrong usage; 3 a server cannot be reached or refuses; 130 ended by Ctrl-C.
+    missing); 2 wrong usage; 3 a server cannot be reached or refuses; 130 ended by Ctrl-C, but 0
+    where that is the way to end: serve, consume, pool control and top.
     """
