@@ -36,7 +36,12 @@ class _Kinds(click.ParamType[list[str]]):
 @click.option("--every", type=click.FloatRange(0.1), default=1.0, help="Seconds between strikes.")
 @click.option("--trades", type=click.IntRange(100), default=20_000, help="Of the main job.")
 @click.option("--consumers", type=click.IntRange(2, 64), default=3, help="Processes that price.")
-@click.option("--kinds", type=_Kinds(), metavar="A,B", help="[default: all that harm nobody else]")
+@click.option(
+    "--kinds",
+    type=_Kinds(),
+    metavar="A,B",
+    help=f"Of {', '.join((POISON, *KINDS))}.  [default: all that harm nobody else]",
+)
 @click.option("--realtime", is_flag=True, help="Make realtime calls beside the jobs.")
 @click.option(
     "--other-version",
