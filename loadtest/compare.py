@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from loadtest.compare_measures import (
@@ -19,7 +20,7 @@ from loadtest.compare_measures import (
     Part,
     Percentile,
 )
-from loadtest.compare_noise import batch_error, pooled_error, student
+from loadtest.compare_noise import LEAST_INTERVALS, batch_error, pooled_error, student
 from loadtest.histogram import histogram
 from loadtest.record import Record
 
@@ -99,7 +100,10 @@ def compare(a: Runs, b: Runs, tolerance: float) -> Comparison:
     found = [pair for each in everything if (pair := _pair(each, a, b))]
     chances = 1 - (1 - CONFIDENCE) / max(1, sum(not _exact(pair) for pair in found))
     rows = [_row(pair, a, b, tolerance, chances) for pair in found]
-    return Comparison(rows, [*_missing(everything, found, a, b), *_warnings(a, b)])
+    warnings = [*_missing(everything, found, a, b), *_warnings(a, b)]
+    if any(row.became is Change.UNKNOWN for row in rows):
+        warnings.append(_too_short(a, b))
+    return Comparison(rows, warnings)
 
 
 def _pair(measure: Measure | Percentile, a: Runs, b: Runs) -> _Pair | None:
@@ -217,7 +221,9 @@ def _scenario(run: Record) -> dict[str, Any]:
 def _warnings(a: Runs, b: Runs) -> list[str]:
     """Why the comparison may not be one of like with like."""
     told = []
-    if len(a) == len(b) == 1:
+    if any(run in a for run in b):
+        told.append("A and B hold the same record, which tells nothing: give another one")
+    elif len(a) == len(b) == 1:
         told.append(
             "one run a side: what differs from run to run, as the machine's other work does, is "
             "not in the bounds; repeat the runs and give them with --a and --b"
@@ -234,6 +240,17 @@ def _warnings(a: Runs, b: Runs) -> list[str]:
                 told.append(f"{name} was not run to its end: {run.verdict.ended_early}")
             told.extend(f"{name}: {warning}" for warning in run.verdict.warnings)
     return told
+
+
+def _too_short(a: Runs, b: Runs) -> str:
+    """How long is long enough."""
+    widest = max(
+        (after - before for run in (*a, *b) for before, after in pairwise(run.series.t)), default=1
+    )
+    return (
+        f"too short to tell what is chance: measure for {LEAST_INTERVALS} intervals at least, here "
+        f"{LEAST_INTERVALS * widest:g} s (--seconds), or repeat the runs"
+    )
 
 
 def _missing(

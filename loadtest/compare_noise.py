@@ -18,6 +18,9 @@ BATCHES = 20
 FEWEST = 5
 """Batches, below which nothing is said."""
 
+LEAST_INTERVALS = 2 * FEWEST
+"""Of a test, from which on a batch is a mean and not one of them."""
+
 MOST_T = 1e6
 
 

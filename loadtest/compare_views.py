@@ -17,7 +17,7 @@ def table(found: Comparison) -> Table:
         shown.add_column(name, justify="left" if name in ("figure", "verdict") else "right")
     for row in found.rows:
         bounds = row.bounds
-        between = "" if bounds is None else f"{_change(row, bounds[0])} … {_change(row, bounds[1])}"
+        between = "?" if bounds is None else " … ".join(_change(row, each) for each in bounds)
         # Of what is counted and not measured, there is nothing to guess.
         exact = row.noise == 0
         shown.add_row(
@@ -26,10 +26,15 @@ def table(found: Comparison) -> Table:
             _value(row, row.b),
             _change(row, row.told),
             "" if exact else between,
-            "the same" if exact and not row.change else str(row.became),
+            "the same" if exact and not row.change else _became(row),
             style=_STYLES.get(row.became),
         )
     return shown
+
+
+def _became(row: Row) -> str:
+    """A warning says once why some cannot be told."""
+    return "?" if row.became is Change.UNKNOWN else str(row.became)
 
 
 def as_json(found: Comparison, tolerance: float) -> dict[str, Any]:

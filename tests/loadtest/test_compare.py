@@ -179,6 +179,7 @@ def test_of_a_short_test_nothing_is_told() -> None:
     short = [sample(seed, 4.0, faults=()) for seed in (1, 2)]
     found = compare(short[:1], short[1:], TOLERANCE)
     assert row(found, "realtime.p50").became is Change.UNKNOWN
+    assert sum("too short" in each for each in found.warnings) == 1
     assert not found.regressed
 
 
@@ -196,7 +197,8 @@ def test_a_percentile_needs_calls_above_it() -> None:
             {"verdict": replace(made(1).verdict, ended_early="the server died")},
             "B was not run to its end: the server died",
         ),
-        ({}, "one run a side"),
+        ({"started": "2026-11-23T16:44:10+00:00"}, "one run a side"),
+        ({}, "A and B hold the same record"),
         ({}, "B: the generator had no core"),
     ],
 )
