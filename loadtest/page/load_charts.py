@@ -70,6 +70,7 @@ def processors(record: Record) -> Chart | None:
         Curve("Redis", series.redis_cpu, mean, width=3),
         Curve("all consumers", series.consumer_cpu, mean),
         Curve("generator", series.generator_cpu, mean, dash="dot"),
+        Curve("wanted and not had", series.waited, mean, dash="dash"),
     ]
     told = _told(record, words.cores, MEAN, curves)
     axis = style.plain_axis()
