@@ -60,6 +60,8 @@ class Verdict:
     warnings: list[str] = field(default_factory=list)
     ended_early: str | None = None
     """Why, if it was not run to its end."""
+    invalid: str | None = None
+    """Why, if what was missed says nothing of the grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

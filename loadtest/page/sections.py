@@ -15,6 +15,8 @@ def headline(verdict: Verdict) -> str:
     """The verdict in a line."""
     if verdict.ended_early is not None:
         return "Ended early"
+    if verdict.invalid is not None:
+        return f"Invalid: {verdict.invalid}"
     many = len(verdict.objectives)
     missed = sum(not each.met for each in verdict.objectives)
     if missed:
@@ -48,8 +50,8 @@ def verdict(record: Record) -> Html:
         ]
         parts.append(table("Objectives", ("objective", "measured", "verdict"), rows))
     kind = "good" if judged.met else "bad"
-    # Of one that had nothing to reach, green would say too much.
-    plain = judged.met and not judged.objectives
+    # Of one that had nothing to reach, green would say too much, and of an invalid one, red.
+    plain = judged.invalid is not None or (judged.met and not judged.objectives)
     return tag(
         "div",
         section("verdict", "Verdict", *parts),
@@ -114,10 +116,13 @@ def bulk(record: Record) -> Html:
             ("rejected", of.rejected),
             ("dead", of.dead),
             ("expired", of.expired),
-            ("still queued at the end", of.cancelled),
+            ("stopped with the test, as is meant", of.cancelled),
         )
     ]
-    told = f"{words.rate(of.rate)} priced in {words.seconds(of.seconds)}."
+    told = (
+        f"{words.rate(of.rate)} priced over {words.seconds(of.seconds)} of the measurement. "
+        "The table counts all trades, those of the warm-up and after the end too."
+    )
     return section("bulk", "Jobs beside", tag("p", told), table("Trades", ("", "trades"), rows))
 
 
@@ -172,7 +177,7 @@ def setting(record: Record) -> Html:
     except TypeError:
         # A record that was made by hand may hold what no scenario can.
         scenario = str(dict(record.scenario))
-    server = {"Redis": record.server.version, "its nodes": record.server.nodes}
+    server = {"server": _server(record), "its nodes": record.server.nodes}
     about = {"azfinsim": record.azfinsim, **server, **record.machine}
     return section(
         "setting",
@@ -213,13 +218,19 @@ def _shown(value: Any) -> str:
             return str(value)
 
 
+def _server(record: Record) -> str:
+    """What the server calls itself; a bare number is Redis', as others told their names."""
+    told = record.server.version
+    return f"Redis {told}" if told[:1].isdigit() else told or words.UNKNOWN
+
+
 def header(record: Record) -> Html:
     """What the page is of."""
     about = str(record.scenario.get("about") or "")
     when = record.started.replace("T", " ").partition(".")[0].removesuffix("Z")
     told = (
         f"{when.removesuffix('+00:00')} UTC, measured for {words.seconds(record.seconds)}; "
-        f"azfinsim {record.azfinsim}, Redis {record.server.version}"
+        f"azfinsim {record.azfinsim}, {_server(record)}"
     )
     return joined(
         [

@@ -126,7 +126,7 @@ def run(
     """Run a load test: a ready scenario, or one in a TOML file (docs/loadtest.md).
 
     Without --redis-url it has a server and consumers of its own. Exit code 0 if all objectives are
-    met (or there are none), 1 if not or ended early.
+    met (or there are none), 1 if not, or if it is invalid or ended early.
     """
     if name is None:
         known = "\n".join(f"  {each:10}{about}" for each, about in ready().items())

@@ -64,16 +64,11 @@ def showing(title: str) -> Iterator[Show]:
 def show_end(told: record.Record, paths: list[Path]) -> None:
     """The verdict first, then what it rests on."""
     verdict = told.verdict
-    word, style = ("MET", "bold green") if verdict.met else ("MISSED", "bold red")
-    if verdict.ended_early:
-        word = "ENDED EARLY"
-    elif verdict.met and not verdict.objectives and told.capacity is None:
-        word, style = "NO OBJECTIVES", "bold yellow"
-    stderr.print(Text.assemble((word, style), f"  {told.scenario.get('name', '')}"))
+    stderr.print(Text.assemble(_verdict(told), f"  {told.scenario.get('name', '')}"))
     if not verdict.objectives and told.capacity is None:
         stderr.print("  nothing was asked for: the scenario has no objectives", markup=False)
-    if verdict.ended_early:
-        stderr.print(f"  {verdict.ended_early}", markup=False)
+    if why := verdict.ended_early or verdict.invalid:
+        stderr.print(f"  {why}", markup=False)
     for warning in verdict.warnings:
         stderr.print(Text.assemble(("  warning  ", "yellow"), warning))
     if verdict.objectives:
@@ -88,6 +83,20 @@ def show_end(told: record.Record, paths: list[Path]) -> None:
         )
     for path in paths:
         stderr.print(f"written   {path}", markup=False)
+
+
+def _verdict(told: record.Record) -> tuple[str, str]:
+    """In a word, and its style."""
+    verdict = told.verdict
+    if verdict.ended_early:
+        return "ENDED EARLY", "bold red"
+    if verdict.invalid:
+        return "INVALID", "bold yellow"
+    if not verdict.met:
+        return "MISSED", "bold red"
+    if not verdict.objectives and told.capacity is None:
+        return "NO OBJECTIVES", "bold yellow"
+    return "MET", "bold green"
 
 
 def _objectives(objectives: list[record.Objective]) -> Table:
@@ -132,10 +141,11 @@ def _figures(told: record.Record) -> Table:
             f"late {calls.late:,}, dropped {calls.dropped:,}, errors {errors}; lost {told.lost:,}"
         )
     if (bulk := told.bulk) is not None:
-        rate = f"{bulk.rate:,.0f}/s" if bulk.rate is not None else "-"
+        rate = f"{bulk.rate:,.0f} trades/s" if bulk.rate is not None else "-"
         line = (
-            f"jobs: {bulk.priced:,} trades priced, {rate}; {bulk.rejected:,} rejected, "
-            f"{bulk.dead:,} dead, {bulk.cancelled:,} still queued"
+            f"jobs: {rate} over {bulk.seconds:.1f} s of the measurement; in all, warm-up included, "
+            f"{bulk.priced:,} priced, {bulk.rejected:,} rejected, {bulk.dead:,} dead; "
+            f"{bulk.cancelled:,} were stopped with the test, as is meant"
         )
         table.caption = f"{table.caption}\n{line}" if table.caption else line
     table.caption_justify = "left"

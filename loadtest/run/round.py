@@ -69,6 +69,8 @@ class Round:
     on_look: Callable[["Round"], None] = lambda _round: None
     warnings: list[str] = field(default_factory=list)
     ended_early: str | None = None
+    busy: str | None = None
+    """That the machine was, if so."""
     bulk: record.Bulk | None = None
     fleet: Mapping[str, Any] | None = None
     """How simulated consumers have fared."""
@@ -138,7 +140,7 @@ class Round:
             with anyio.move_on_after(CLEARING, shield=True):
                 await self._clear(meeting)
         if (waited := share_waited(self.collector.series(), self.measured)) and waited > BUSY:
-            self.warnings.append(told(waited))
+            self.busy = told(waited)
         if self.ended_early is None:
             self._look_for_missing()
 
@@ -300,4 +302,5 @@ class Round:
             self.lost,
             self.warnings,
             self.ended_early,
+            self.busy,
         )

@@ -104,6 +104,51 @@ def test_a_generator_that_could_not_keep_up_is_told() -> None:
     assert not judge([], None, None, 0, ended_early="interrupted").met
 
 
+@pytest.mark.parametrize(
+    ("late", "objectives", "busy", "invalid"),
+    [
+        (5, ["late < 1%"], None, "the generator was late"),
+        (5, ["late < 1%", "realtime.p99 < 1ms"], None, "the generator was late"),
+        (0, ["realtime.p99 < 1ms"], "busy", "the machine was busy"),
+        (0, ["realtime.rate > 1000/s"], "busy", "the machine was busy"),
+        (0, ["realtime.p99 < 1ms"], None, None),
+        # What is met is met, and no machine excuses what is lost.
+        (5, ["realtime.p99 < 1s"], "busy", None),
+        (5, ["late < 1%", "lost = 0"], "busy", None),
+        (5, ["bulk.rate > 1/s"], "busy", None),
+    ],
+)
+def test_a_machine_that_is_too_small_is_not_the_grid(
+    late: int, objectives: list[str], busy: str | None, invalid: str | None
+) -> None:
+    made = tally(*[0.1] * 100)
+    made.late = late
+    verdict = judge(objectives, realtime_of(made, 100, 1.0, 1), None, 1, busy=busy)
+    assert (verdict.invalid or "").partition(":")[0] == (invalid or "")
+    assert not (verdict.met and verdict.invalid)
+    early = judge(objectives, realtime_of(made, 100, 1.0, 1), None, 1, (), "interrupted", busy)
+    assert early.invalid is None
+
+
+@pytest.mark.parametrize(
+    ("late", "calls", "objectives", "told"),
+    [
+        (4, 60, [], False),
+        (5, 60, [], True),
+        (5, 1000, [], False),
+        (1, 60, ["late < 1%"], True),
+        (5, 60, ["late < 10%"], False),
+    ],
+)
+def test_a_call_that_is_late_by_chance_is_no_generator_that_is(
+    late: int, calls: int, objectives: list[str], told: bool
+) -> None:
+    made = tally(*[0.001] * calls)
+    made.late = late
+    warnings = judge(objectives, realtime_of(made, calls, 1.0, 1), None, 0).warnings
+    assert bool(warnings) == told
+
+
 def test_an_hour_leaves_a_few_megabytes_behind() -> None:
     process = psutil.Process(os.getpid())
 

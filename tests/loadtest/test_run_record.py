@@ -1,5 +1,6 @@
 """What ``loadtest run`` leaves behind: a whole record or none, and a word before it begins."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -41,6 +42,18 @@ def test_a_record_that_cannot_be_written_is_shown_all_the_same(
     out, err = capfd.readouterr()
     assert orjson.loads(out)["files"] == []
     assert "calls planned" in err
+
+
+def test_a_third_verdict_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole, why = sample(seconds=2), "the machine was busy: nothing is said"
+    verdict = replace(whole.verdict, invalid=why)
+    _end(replace(whole, verdict=verdict, capacity=None), tmp_path, as_json=True)
+    out, err = capfd.readouterr()
+    assert orjson.loads(out)["verdict"]["invalid"] == why
+    assert err.splitlines()[0].split() == ["INVALID", "mixed"]
+    assert why in err
+    [page] = tmp_path.glob("*.html")
+    assert f"Invalid: {why}" in page.read_text()
 
 
 def test_a_test_that_was_asked_for_nothing_has_met_nothing(
