@@ -64,6 +64,7 @@ def decide(seen: Observation, policy: Policy, history: History) -> tuple[Decisio
         cost=cost if policy.price and not unknown else None,
         jobs=jobs,
         probing=bool(unknown),
+        unmeasured=[demand.job for demand in unknown],
         stuck=stuck(seen, history.cohorts, policy),
     )
     return decision, history.decided(decision, need, seen.present, policy.linger)
@@ -76,7 +77,7 @@ def _milestones(
     work, found, unknown = 0.0, [], []
     for demand in (demand for demand in seen.demands if demand.left and not demand.lost):
         # Slots that nobody knows get nobody knows what done.
-        cost = None if policy.assumed else history.cost(demand.kind, policy.margin)
+        cost = None if policy.assumed else _cost(demand, policy, history)
         if cost is None:
             unknown.append(demand)
             continue
@@ -87,6 +88,14 @@ def _milestones(
         tail = min(demand.chunk, demand.left) * cost
         found.append(Milestone(demand.job, work, due - seen.now, tail, demand.due))
     return found, unknown
+
+
+def _cost(demand: Demand, policy: Policy, history: History) -> float | None:
+    """Slot-seconds a trade: as measured, else by its results, which tell of pricing alone."""
+    cost = history.cost(demand.kind, policy.margin)
+    if cost is None and demand.took is not None:
+        return demand.took * (1 + policy.margin)
+    return cost
 
 
 def _needed(

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 import structlog
 from redis.exceptions import ResponseError
 
 from engine import keys
+from engine.codec import decode_records
 from engine.errors import ServerError
 from engine.following import look_after
 from engine.grid import Grid
@@ -25,6 +27,10 @@ AGAIN = 60.0
 
 QUIET = 60.0
 """Seconds without an outcome of a job after which entries of it are looked for in its lane."""
+
+ENOUGH, SAMPLED = 10, 8
+"""Entries that have ended before results tell what a trade takes, and blocks that are looked at:
+the first entries wait for pricers to be compiled."""
 
 SCANNED = 100_000
 """Entries looked through for that, at most: some tenths of a second."""
@@ -48,6 +54,8 @@ class Lookout:
     _absent: set[str] = field(default_factory=set)
     """Jobs of whose entries the last scan of their lane has found none."""
     _scanned: float = -math.inf
+    _took: dict[str, float | None] = field(default_factory=dict)
+    """Slot-seconds a trade by results, which are read once for each kind."""
 
     async def look(self, count: Count) -> Observation:
         """See how things stand; ``count`` is what the pool says of its consumers.
@@ -112,7 +120,32 @@ class Lookout:
                 found.append(progress)
         found.sort(key=_order)
         lost = await self._lost(found, now)
-        return [_demand(progress, lost=progress.job.name in lost) for progress in found]
+        for progress in found:
+            await self._see_results(progress)
+        return [
+            _demand(
+                progress, lost=progress.job.name in lost, took=self._took.get(kind_of(progress.job))
+            )
+            for progress in found
+        ]
+
+    async def _see_results(self, progress: Progress) -> None:
+        """Note what trades took that were priced, maybe long before anybody looked."""
+        job, kind = progress.job, kind_of(progress.job)
+        if kind in self._took or progress.counts.priced < ENOUGH * job.chunk:
+            return
+        try:
+            blocks = await self.grid.jobs.blocks_of(job)
+            # From all over the book: what is dear may stand together.
+            some = blocks[:: -(-len(blocks) // SAMPLED) or 1]
+            read = [data async for _, data in self.grid.jobs.results(job, some) if data]
+            took = [each["ms"] for data in read for each in decode_records(data) if "ms" in each]
+            self._took[kind] = fmean(took) / 1000 or None
+        except (ServerError, ValueError, TypeError, ResponseError) as error:
+            if isinstance(error, ResponseError) and not is_damage(error):
+                raise
+            self._took[kind] = None
+            log.warning("results cannot be read", job=job.name, error=str(error))
 
     async def _lost(self, found: Sequence[Progress], now: float) -> set[str]:
         """Jobs that have trades left though their lane has no entries of them: a server's loss.
@@ -196,7 +229,7 @@ def _order(progress: Progress) -> tuple[bool, bool, float]:
     return lane, progress.held_back, progress.released_at or progress.job.submitted_at
 
 
-def _demand(progress: Progress, *, lost: bool) -> Demand:
+def _demand(progress: Progress, *, lost: bool, took: float | None) -> Demand:
     job, counts = progress.job, progress.counts
     due = job.by if job.by is not None and math.isfinite(job.by) else None
     return Demand(
@@ -209,6 +242,7 @@ def _demand(progress: Progress, *, lost: bool) -> Demand:
         since=progress.released_at or job.submitted_at,
         held=progress.held_back,
         lost=lost,
+        took=took,
     )
 
 

@@ -30,6 +30,8 @@ class Demand:
     """Whether it waits for another job, behind which it stands."""
     lost: bool = False
     """Whether its lane has no entries, so that no consumer can work on what is left of it."""
+    took: float | None = None
+    """Slot-seconds that a trade of its kind took so far, by results; None if too few are there."""
 
     @property
     def entries(self) -> int:
@@ -163,5 +165,7 @@ class Decision:
     jobs: Sequence[Expectation] = ()
     probing: bool = False
     """Whether the cost of some trades, or what a consumer gets done, is not known yet."""
+    unmeasured: Sequence[str] = ()
+    """The jobs of which that is so."""
     stuck: int = 0
     """Consumers asked for that should have served long ago."""

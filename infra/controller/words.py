@@ -1,10 +1,14 @@
 """What a controller tells a person, in one sentence. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
 from infra.controller.model import Decision, Expectation, Observation
 
 MINUTE = 60.0
+
+NAMED = 3
+"""Jobs, at most, where there may be many."""
 
 
 def sentence(
@@ -25,7 +29,7 @@ def sentence(
 def _expected(decision: Decision, zone: tzinfo | None, currency: str) -> str:
     number = _consumers(decision.consumers)
     if decision.probing:
-        return f"{number} to measure what trades cost that nobody has measured"
+        return f"{number} to measure what trades of {_jobs(decision.unmeasured)} cost"
     if not decision.consumers and not decision.jobs:
         return f"{number}"
     money = f", {decision.cost:,.2f} {currency}" if decision.cost is not None else ""
@@ -33,6 +37,13 @@ def _expected(decision: Decision, zone: tzinfo | None, currency: str) -> str:
     if last == float("inf"):
         return f"not done with {number}"
     return f"done at {_clock(last, decision.at, zone)} with {number}{money}"
+
+
+def _jobs(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"job {names[0]}"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"jobs {', '.join(names[:NAMED])}{more}"
 
 
 def _late(decision: Decision, zone: tzinfo | None) -> str:

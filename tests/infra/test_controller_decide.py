@@ -211,3 +211,24 @@ def test_slots_that_are_only_assumed_are_told_by_those_that_serve() -> None:
     assert not decide(rest, guess, later)[0].probing
     # What the user tells of those to be started goes before.
     assert later.informed(replace(POLICY, slots=4)).slots == 4
+
+
+def test_results_tell_what_a_trade_takes_until_it_is_measured() -> None:
+    look = seen(book(10_000_000, took=0.1))
+    by_results, _ = decide(look, POLICY, History())
+    measured, _ = decide(look, POLICY, KNOWN)
+    assert not by_results.probing
+    assert by_results.consumers == measured.consumers > POLICY.probe
+    # What was measured goes before: it counts all that a trade keeps a slot for.
+    dearer = seen(book(10_000_000, took=1.0))
+    assert decide(dearer, POLICY, KNOWN)[0].consumers == measured.consumers
+
+
+@pytest.mark.parametrize(
+    ("jobs", "told"), [(1, "job n0 cost"), (2, "jobs n0, n1 cost"), (5, "n0, n1, n2 and 2 more")]
+)
+def test_it_says_what_is_measured(jobs: int, told: str) -> None:
+    look = seen(*(book(10_000, job=f"n{n}") for n in range(jobs)))
+    decision, _ = decide(look, POLICY, History())
+    assert decision.unmeasured == [f"n{n}" for n in range(jobs)]
+    assert told in sentence(decision, look)

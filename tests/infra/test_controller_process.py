@@ -153,11 +153,25 @@ def test_a_job_gets_the_consumers_it_needs_and_then_they_leave(scene: Scene) -> 
     assert job.by is not None
     assert done.settled_at <= job.by
     told = [event["words"] for event in controller.events("decided")]
-    assert any("to measure" in words for words in told)
+    assert any("to measure what trades of job night cost" in words for words in told)
     assert any(re.match(r"done at .* with [234] consumers, \d+\.\d+ USD", w) for w in told), told
     eventually(lambda: not scene.living, 30, "the end of all consumers")
     assert max(event["consumers"] for event in controller.events("decided")) <= 4
     assert controller.end() == 0
+
+
+def test_what_was_priced_before_is_no_unknown(scene: Scene) -> None:
+    """Of a job that consumers have worked on already, the results tell what a trade takes."""
+    scene.at.fill(2_000)
+    job = soon(scene, "night", 2_000, 600.0)
+    consumer = scene.at.start("--slots", "1")
+    eventually(lambda: scene.at.ended(job) >= 100, 30, "results")
+    assert consumer.end() == 0
+    once = scene.control("--once", "--dry-run", "--json")
+    assert once.process.wait(20) == 0
+    report = orjson.loads(once.log.read_bytes().splitlines()[-1])
+    assert not report["probing"], report
+    assert report["consumers"] == 1
 
 
 def test_a_job_that_waits_for_another_is_begun_though_no_consumer_runs(scene: Scene) -> None:
