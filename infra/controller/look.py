@@ -8,7 +8,6 @@ from statistics import fmean
 import structlog
 from redis.exceptions import ResponseError
 
-from engine import keys
 from engine.codec import decode_records
 from engine.errors import ServerError
 from engine.following import look_after
@@ -65,7 +64,7 @@ class Lookout:
         now = await self.grid.jobs.now()
         demands, calls = [], None
         if self.lane is Lane.REALTIME:
-            calls = await self._calls(now)
+            calls = await self._calls()
         else:
             await self._release()
             demands = await self._demands(now)
@@ -205,22 +204,12 @@ class Lookout:
             log.warning("a job cannot be read", job=name, error=str(error))
             return None
 
-    async def _calls(self, now: float) -> Calls:
-        arrived, inside, oldest = 0, 0, 0.0
-        for partition in range(self.grid.partitions):
-            try:
-                # Told by Redis 7 and Valkey; without it only calls that wait too long show.
-                info = await self.grid.redis.xinfo_stream(keys.stream(partition, self.lane))
-            except ResponseError as error:
-                if "no such key" in str(error):
-                    continue
-                raise
-            arrived += int(info.get("entries-added", 0))
-            inside += int(info["length"])
-            if info["first-entry"]:
-                milliseconds = int(info["first-entry"][0].split(b"-")[0])
-                oldest = max(oldest, now - milliseconds / 1000)
-        return Calls(arrived, inside, oldest)
+    async def _calls(self) -> Calls:
+        calls = self.grid.calls
+        # Told by Redis 7 and Valkey; without it only calls that wait too long show.
+        arrived = await calls.queued_ever() or 0
+        inside, oldest = await calls.backlog([self.lane]), await calls.oldest([self.lane])
+        return Calls(arrived, inside[self.lane], oldest[self.lane])
 
 
 def _order(progress: Progress) -> tuple[bool, bool, float]:
