@@ -12,7 +12,7 @@ from engine.errors import ServerError
 from infra.build import HERE, REPOSITORY, Source, by_azure, by_docker, source
 from infra.config import Deployment, load, place, save
 from infra.deploy_commands import config_option
-from infra.tools import Tool, ended
+from infra.tools import Tool, ended, need
 
 
 @click.command
@@ -56,6 +56,7 @@ def _by_azure(of: Source, deployment: Deployment) -> None:
 
 
 def _by_docker(of: Source, deployment: Deployment) -> None:
+    need("docker", "az")  # Not only after minutes of building.
     docker = Tool.find("docker")
     if code := docker.show(*by_docker(of, deployment)):
         raise ServerError(f"docker build failed ({ended(code)}): it says why above")

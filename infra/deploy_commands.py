@@ -24,7 +24,7 @@ from infra.deploy import (
 from infra.deploy_azure import account, check_room_for_account
 from infra.deploy_plan import Plan
 from infra.deploy_terraform import PROFILES, Choices, Terraform
-from infra.tools import Tool
+from infra.tools import Tool, need
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -73,6 +73,7 @@ def deploy(
 
     Shows the plan and asks before anything is done. Another go begins where one ended.
     """
+    need("az", "terraform")
     az, terraform = Tool.find("az"), Terraform(folder)
     before = terraform.settings
     who = account(az, subscription or before.get("subscription"))

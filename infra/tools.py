@@ -41,6 +41,17 @@ class ToolFailed(ServerError):
         self.said = said
 
 
+def need(*names: str) -> None:
+    """Raise UsageError, naming all that lack, if some of these are not on PATH."""
+    lacking = [name for name in names if shutil.which(name) is None]
+    if lacking:
+        verb = "is" if len(lacking) == 1 else "are"
+        raise UsageError(
+            f"{' and '.join(lacking)} {verb} not on PATH, and {verb} needed here: "
+            f"{' and '.join(WHERE_FROM[name] for name in lacking)}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A program, and how it is to be called."""
@@ -57,10 +68,8 @@ class Tool:
         cls, name: str, folder: Path | None = None, environment: Mapping[str, str] | None = None
     ) -> "Tool":
         """Look for it on PATH. Raises UsageError, saying where to get it."""
-        path = shutil.which(name)
-        if path is None:
-            raise UsageError(f"{name} is not on PATH, and is needed here: {WHERE_FROM[name]}")
-        return cls(name, path, folder, environment)
+        need(name)
+        return cls(name, shutil.which(name) or name, folder, environment)
 
     def ask(self, *arguments: str) -> str:
         """Run it for what it prints. Raises ToolFailed."""

@@ -274,6 +274,15 @@ def test_a_tool_is_missing(tools: FakeTools, name: str) -> None:
     assert f"{name} is not on PATH, and is needed here: https://" in ended.stderr
 
 
+def test_all_tools_that_are_missing_are_named_at_once(tools: FakeTools) -> None:
+    for name in ("az", "terraform"):
+        (tools.path / name).unlink()
+    ended = run(tools, "deploy", "--yes")
+    assert ended.returncode == 2
+    assert "az and terraform are not on PATH, and are needed here: https://" in ended.stderr
+    assert ended.stderr.count("https://") == 2
+
+
 def test_a_tool_cannot_be_run(tools: FakeTools) -> None:
     (tools.path / "az").write_text("#!/nowhere/python\n")
     ended = run(tools, "deploy", "--yes")
