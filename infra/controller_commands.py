@@ -1,7 +1,4 @@
-"""``azfinsim pool control``: keeps the number of consumers in step with deadlines and cost.
-
-And ``pool simulate``, which shows what that is worth.
-"""
+"""``azfinsim pool control``: keeps the number of consumers in step with deadlines and cost."""
 
 import signal
 from dataclasses import asdict, replace
@@ -13,7 +10,6 @@ import click
 from engine import logs
 from engine.edge import DONE, INTERRUPTED, SHORT, note, print_json, run_async
 from engine.job import Lane, iso
-from infra.controller.compare import all_rows, table
 from infra.controller.crew import crew_of
 from infra.controller.lead import Lead
 from infra.controller.look import Lookout
@@ -102,12 +98,3 @@ def _report(look: Look | None) -> dict[str, object]:
             for job in decision.jobs
         ],
     }
-
-
-@click.command
-def simulate() -> None:
-    """Compare the controller with other ways to scale, on recorded loads.
-
-    Prints the table of docs/controller.md. Nothing is started, no server is needed.
-    """
-    click.echo(table(all_rows()), nl=False)

@@ -12,7 +12,7 @@ from engine.edge import LazyGroup
         "down": "infra.pool.down_command:down",
         "status": "infra.pool.status_command:status",
         "control": "infra.controller_commands:control",
-        "simulate": "infra.controller_commands:simulate",
+        "simulate": "infra.simulate_command:simulate",
     },
 )
 def pool() -> None:

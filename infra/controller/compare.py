@@ -1,9 +1,5 @@
-"""What scalers cost, and whether they are in time, on the recorded loads: a table.
+"""What scalers cost, and whether they are in time, on the recorded loads: a table."""
 
-python -m infra.controller.compare
-"""
-
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -94,7 +90,3 @@ def table(those: Sequence[Row]) -> str:
             f"{row.done / 3600:.1f} h |"
         )
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(table(all_rows()))

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from infra.controller import loads
@@ -12,6 +13,7 @@ from infra.controller.loads import Load, LoadJob
 from infra.controller.model import Demand, Observation, Policy
 from infra.controller.rivals import Lag, Older, Ours, Static
 from infra.controller.simulation import Simulation
+from tests.hostile.command_tree import run
 
 PAGE = Path(__file__).parents[2] / "docs" / "controller.md"
 
@@ -22,7 +24,7 @@ def found() -> list[Row]:
 
 
 def test_the_page_shows_what_comes_of_the_loads(found: list[Row]) -> None:
-    """`azfinsim pool simulate` prints what is to stand there."""
+    """`azfinsim pool simulate --markdown` prints what is to stand there."""
     [shown] = re.findall(r"(?:^\|.*\n)+", PAGE.read_text(), re.MULTILINE)[-1:]
     assert shown == table(found)
 
@@ -109,3 +111,27 @@ def test_a_load_is_read_as_it_was_written() -> None:
 def test_what_is_no_load_is_told(text: bytes) -> None:
     with pytest.raises(ValueError, match="no load"):
         loads.parse(text)
+
+
+def test_a_person_is_shown_what_the_load_is_and_the_words_mean(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = run(capfd, "pool", "simulate", "--load", "spike")
+    assert (code, out) == (0, "")
+    told = " ".join(err.split())
+    for words in (loads.read("spike").about, "USD", "at most 40 nodes", "older formula: the older"):
+        assert words in told
+
+
+def test_it_is_told_as_json_and_for_the_page(
+    capfd: pytest.CaptureFixture[str], found: list[Row]
+) -> None:
+    those = [row for row in found if row.load == "spike"]
+    command = ("pool", "simulate", "--load", "spike")
+    _, out, _ = run(capfd, *command, "--json")
+    told = orjson.loads(out)
+    assert told["rows"] == orjson.loads(orjson.dumps(those))
+    assert (told["ceiling"], told["currency"]) == (CEILING, "USD")
+    _, out, _ = run(capfd, *command, "--markdown")
+    assert out == table(those)
+    assert run(capfd, *command, "--markdown", "--json")[0] == 2
