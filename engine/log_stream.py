@@ -61,7 +61,9 @@ class LogStream:
         # Not by its name, which may be longer than a file's may be; its head says it.
         file = blake2b(name.encode(errors="replace"), digest_size=16).hexdigest() + ".spool"
         self._spool = Spool.create(folder / file, self._blob)
-        self._left = list(Spool.left_in(folder))
+        # One at a time: after a long outage there may be more than a process may have open.
+        self._left = Spool.left_in(folder)
+        self._heirloom: Spool | None = None
         self._keeping = threading.Thread(target=self._keep, name="logs-keep", daemon=True)
         self._sending = threading.Thread(target=self._send, name="logs-send", daemon=True)
         self._keeping.start()
@@ -152,9 +154,11 @@ class LogStream:
             left = len(self._spool)
             while left > 0:
                 left -= self._send_some()
-            while self._left:
-                self._send_left(self._left[-1])
-                self._left.pop().close()
+            while (spool := self._heirloom or next(self._left, None)) is not None:
+                self._heirloom = spool
+                self._send_left(spool)
+                spool.close()
+                self._heirloom = None
         except (BlobError, OSError) as error:
             if not self._failures:
                 self._complain(str(error))

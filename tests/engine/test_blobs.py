@@ -13,7 +13,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from engine import log_stream
-from engine.blobs import BLOCK, BlobError, Blobs, Moved, open_blobs
+from engine.blobs import BLOCK, BlobError, Blobs, Folder, Moved, open_blobs
 from engine.credentials import IDENTITY, blocking_credential
 from engine.errors import UsageError
 from engine.log_stream import LogStream
@@ -317,6 +317,43 @@ def test_lines_are_on_disk_while_the_storage_hangs(tmp_path: Path) -> None:
     expected = "arrived unheard\n" + "".join(f"{number}\n" for number in range(1000))
     assert stored(str(place), "c") == (expected, 1)
     assert not list(folder.iterdir())
+
+
+def test_what_others_have_left_is_taken_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a process that starts after a long outage has too many files open, and fails."""
+    monkeypatch.setattr(log_stream, "GATHER", 0.01)
+    folder, asked, answer = tmp_path / "spool", threading.Event(), threading.Event()
+    for number in range(3):
+        with subprocess.Popen([sys.executable, "-c", LEAVING, str(folder), str(number)]) as process:
+            assert process.wait() == 0
+
+    class Slow(Folder):
+        def append(self, name: str, data: bytes, at: int) -> None:
+            asked.set()
+            assert answer.wait(SOON)
+            super().append(name, data, at)
+
+    stream = LogStream(Slow(tmp_path / "blobs"), "c", folder, lambda _: None)
+    assert asked.wait(SOON)
+    free = list(Spool.left_in(folder))
+    assert len(free) == 2
+    for spool in free:
+        spool._file.close()
+    answer.set()
+    assert stream.stop()
+    assert len(list((tmp_path / "blobs").iterdir())) == 3
+    assert not list(folder.iterdir())
+
+
+LEAVING = """
+import sys
+from pathlib import Path
+from engine.spool import Spool
+
+Spool.create(Path(sys.argv[1]) / f"{sys.argv[2]}.spool", f"left-{sys.argv[2]}.log").add(b"left\\n")
+"""
 
 
 def test_a_disk_that_takes_nothing_is_complained_of_once(
