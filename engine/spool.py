@@ -55,11 +55,11 @@ class Spool:
         """Those in a folder whose processes have ended; each is the caller's from then on."""
         for path in sorted(folder.glob(f"*{_MOVING}")):
             # Its process ended before it took the place of a spool, which is there still.
-            if (file := _lock(path, os.O_RDWR)) is not None:
+            if (file := _left(path)) is not None:
                 path.unlink()
                 file.close()
         for path in sorted(folder.glob("*.spool")):
-            if (file := _lock(path, os.O_RDWR)) is not None:
+            if (file := _left(path)) is not None:
                 if (found := cls._read(path, file)) is not None:
                     yield found
                 else:
@@ -161,6 +161,13 @@ def _put(path: Path, content: Iterable[bytes]) -> IO[bytes]:
         file.close()
         raise
     return file
+
+
+def _left(path: Path) -> IO[bytes] | None:
+    """Lock a file that somebody has left; None if it is in use, or another user's."""
+    with suppress(PermissionError):
+        return _lock(path, os.O_RDWR)
+    return None
 
 
 def _lock(path: Path, flags: int) -> IO[bytes] | None:

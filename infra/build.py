@@ -79,9 +79,15 @@ def contents(folder: Path) -> str:
             name = path.relative_to(folder)
             if any(fnmatch(part, rule) for part in name.parts for rule in left_out):
                 continue
-            if path.is_file():
-                for part in (os.fsencode(name), path.read_bytes()):
-                    found.update(b"%d:%b" % (len(part), part))
+            if path.is_symlink():
+                kind, data = b"link", os.fsencode(path.readlink())
+            elif path.is_file():
+                kind = b"program" if path.stat().st_mode & 0o111 else b"file"
+                data = path.read_bytes()
+            else:
+                continue
+            for part in (kind, os.fsencode(name), data):
+                found.update(b"%d:%b" % (len(part), part))
     return found.hexdigest()[:12]
 
 

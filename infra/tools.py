@@ -186,10 +186,10 @@ class _Interrupts:
         if self._process is not None and self._process.poll() is None:
             self._tell(self._process)
         if first:
+            told = f"stopping: {self._name} finishes what it has begun; Ctrl-C again to press it\n"
             with suppress(OSError):  # A terminal that was closed takes nothing.
-                sys.stderr.write(
-                    f"stopping: {self._name} finishes what it has begun; Ctrl-C again to press it\n"
-                )
+                # Not by sys.stderr: the signal may have come while it was being written to.
+                os.write(2, told.encode())
 
     @staticmethod
     def _tell(process: "subprocess.Popen[str]") -> None:

@@ -96,6 +96,15 @@ def test_what_differs_is_tagged_apart(tmp_path: Path) -> None:
     (kernel.parent / "new.py").touch()
     assert tag("c") != first
     (kernel.parent / "new.py").unlink()
+    kernel.chmod(0o755)
+    assert tag("c") != first
+    kernel.chmod(0o644)
+    (kernel.parent / "link.py").symlink_to("kernel.py")
+    linked = tag("c")
+    (kernel.parent / "link.py").unlink()
+    (kernel.parent / "link.py").symlink_to("other.py")
+    assert len({first, linked, tag("c")}) == 3
+    (kernel.parent / "link.py").unlink()
     # What does not go into the image makes no other one.
     (kernel.parent / "__pycache__").mkdir()
     (kernel.parent / "__pycache__" / "kernel.pyc").write_text("of another Python")
