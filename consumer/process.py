@@ -73,6 +73,8 @@ async def consume(
     scripts.read_all()
     # A server that is full lets nobody begin.
     await drain.cuts_short(patiently, "start", grid.streams.ensure_groups, settings.lanes)
+    # Before it says so: who reads that it serves, and looks who does, is to find it.
+    await drain.cuts_short(patiently, "announce", grid.roster.announce, desk.presence)
     log.info(
         "serving",
         consumer=settings.name,
