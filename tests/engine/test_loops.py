@@ -41,7 +41,7 @@ else:
 def test_what_lives_in_the_loop_is_closed_when_the_program_ends(where: str) -> None:
     """And nothing is left for Python to complain of."""
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", PROGRAM, where],
+        [sys.executable, "-W", "default", "-c", PROGRAM, where],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
