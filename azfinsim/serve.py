@@ -4,9 +4,10 @@ What may live here: the command and what it tells its user. The server itself is
 """
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -53,17 +54,15 @@ def serve(port: int, directory: Path | None, partitions: int | None, as_json: bo
         with _signals(_raise), EmbeddedServer(settings) as server:
             if partitions is not None:
                 run_async(_make_grid, Address.parse(server.url).with_partitions(partitions))
-            _announce(server, as_json=as_json)
-            _wait(server)
-            _say("Stopping; again to end it at once.")
-            raise _StopAsked
+            _announce_and_run(server, as_json=as_json)
     except _StopAsked:
-        _say("Stopped." if directory is None else f"Stopped; the data is kept in {directory}.")
+        pass
     except PortTaken as error:
         raise ServerError(
             f"{error}: choose another with --port, take a free one with --port 0, or use what "
             f"listens there with --redis-url redis://127.0.0.1:{port}/0"
         ) from error
+    _say("Stopped." if directory is None else f"Stopped; the data is kept in {directory}.")
 
 
 async def _make_grid(address: Address) -> None:
@@ -88,22 +87,31 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _wait(server: EmbeddedServer) -> None:
-    """Wait for SIGINT or SIGTERM; raises ServerError if the server ends before."""
+def _announce_and_run(server: EmbeddedServer, *, as_json: bool) -> None:
+    """Stop the server on SIGINT or SIGTERM; raises ServerError if it ends before by itself."""
     asked: list[int] = []
-    # Noted, not raised: raised inside of the wait, it could leave a lock of Popen's taken for ever.
-    with _signals(lambda number, _: asked.append(number)):
+    group = server.pid
+
+    # Signals are noted, not raised: a raised one could leave a lock of Popen's taken for ever, and
+    # a second one that comes before the stopping has begun would be taken for the first.
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if asked:
+            with suppress(OSError):  # it ends in this moment
+                os.killpg(group, signal.SIGKILL)
+        asked.append(number)
+
+    with _signals(on_signal):
+        _announce(server, as_json=as_json)
         while not asked:
             if server.wait(0.1):
                 raise ServerError(f"the server ended by itself; {server.last_words()}")
+        _say("Stopping; again to end it at once.")
+        server.stop()
 
 
 @contextmanager
 def _signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Have SIGINT and SIGTERM handled so.
-
-    A second one, while the server is stopping, ends this process at once; the leash does the rest.
-    """
+    """Have SIGINT and SIGTERM handled so."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, handler) for number in numbers}
     try:

@@ -179,7 +179,6 @@ def test_a_second_signal_ends_it_at_once(serve: Serve) -> None:
     assert any("Stopping" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     assert process.wait(5) == 0  # a frozen server is given 10 seconds
-    server.resume()
     eventually(lambda: gone(about["pid"]))
     eventually(lambda: not Path(about["log"]).parent.exists())
 
