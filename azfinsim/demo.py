@@ -14,6 +14,7 @@ import click
 from azfinsim.demo_tally import Tally
 from azfinsim.demo_views import Summary, show_summary, watching
 from engine.connection import Address
+from engine.count import plural
 from engine.dirlock import locked
 from engine.edge import DONE, SHORT, Count, json_option, note, print_json, progress, run_async
 from engine.embedded import EmbeddedServer, ServerSettings
@@ -140,7 +141,7 @@ def _run(plan: Demo, keep: bool) -> Summary:
                 [
                     *(f"{plan.trades:,} trades", request.algorithm),
                     *(f"{name} {words}" for name, words in terms(request).items()),
-                    *(f"{plan.consumers} consumers", f"server at {server.url}"),
+                    *(plural(plan.consumers, "consumer"), f"server at {server.url}"),
                 ]
             )
         )

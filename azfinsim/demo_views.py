@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from azfinsim.demo_tally import Tally
+from engine.count import plural
 from engine.edge import progress, stderr
 from engine.job import Progress
 from producer.wait import Look
@@ -59,7 +60,7 @@ def watching(trades: int, consumers: Callable[[], int]) -> Iterator[Callable[[Lo
         def look(seen: Look) -> None:
             nonlocal shown
             counts = seen.progress.counts
-            status = f"backlog {counts.in_flight:,}, {consumers()} consumers"
+            status = f"backlog {counts.in_flight:,}, {plural(consumers(), 'consumer')}"
             advance(counts.ended - shown, status=status)
             shown = counts.ended
 

@@ -1,4 +1,4 @@
-"""Counts as people write them: 500000, 500k, 10M, 1e6. Pure."""
+"""Counts as people write them, 500000, 500k, 10M, 1e6, and read them. Pure."""
 
 import re
 from decimal import Decimal
@@ -24,3 +24,8 @@ def parse_count(text: str) -> int | None:
     power = _UNITS[found["unit"]] if found["unit"] else int(found["power"])
     number = Decimal(found["digits"]).scaleb(power)
     return int(number) if number == number.to_integral_value() else None
+
+
+def plural(many: int, one: str, more: str = "") -> str:
+    """``1 fault``, ``2 faults``, ``1,000 tries``."""
+    return f"{many:,} {one if many == 1 else more or one + 's'}"

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from azfinsim.top.sample import Pace, Sample, Seen
+from engine.count import plural
 from engine.job import Progress
 from producer.job_views import clock, share
 
@@ -94,7 +95,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Tabl
 
 def _head(sample: Sample, address: str, word: Text | None) -> list[RenderableType]:
     time = f"{datetime.fromtimestamp(sample.at):%H:%M:%S}"
-    partitions = f"{sample.partitions} partition{'s' if sample.partitions > 1 else ''}"
+    partitions = plural(sample.partitions, "partition")
     lines = [Text(f"{time}  {address}  {partitions}", "bold")]
     if (server := sample.server) is None:
         lines.append(Text("this user may not ask the server of itself", "dim"))
@@ -102,7 +103,7 @@ def _head(sample: Sample, address: str, word: Text | None) -> list[RenderableTyp
         of = f" of {_bytes(server.memory_limit)}" if server.memory_limit else ""
         nodes = f" ({server.nodes} nodes)" if server.nodes > 1 else ""
         told = f"{server.version}{nodes}  memory {_bytes(server.memory)}{of}"
-        told += f"  {server.clients:,} clients  {server.commands_per_second:,} commands/s"
+        told += f"  {plural(server.clients, 'client')}  {server.commands_per_second:,} commands/s"
         lines.append(Text(told))
     lines.append(word or Text())
     for line in lines:
@@ -161,7 +162,7 @@ def _dead(sample: Sample) -> list[Text]:
     if not sample.letters:
         return []
     count, jobs = sum(sample.letters.values()), len(sample.letters)
-    told = f"{count:,} dead letters of {jobs} job{'s' if jobs > 1 else ''}: `azfinsim dead list"
+    told = f"{plural(count, 'dead letter')} of {plural(jobs, 'job')}: `azfinsim dead list"
     told += f" --job {next(iter(sample.letters))}`" if jobs == 1 else "`"
     return [Text(told, "red")]
 

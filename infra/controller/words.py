@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
+from engine.count import plural
 from infra.controller.model import Decision, Expectation, Observation
 
 MINUTE = 60.0
@@ -90,7 +91,7 @@ def _bounded(words: str, decision: Decision) -> str:
 
 
 def _consumers(number: int) -> str:
-    return f"{number} consumer{'' if number == 1 else 's'}" if number else "no consumer"
+    return plural(number, "consumer") if number else "no consumer"
 
 
 def _span(seconds: float) -> str:

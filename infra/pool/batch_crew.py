@@ -112,7 +112,8 @@ class BatchCrew:
         if not jobs:
             return 0
         left = await (self._let_leave(jobs, at_most, watch) if at_most > 0 else self._there(jobs))
-        for job in jobs:
+        # Listed anew: a controller that had yet to hear of it may have begun a next one meanwhile.
+        for job in (await self._jobs()).open:
             await self.service.terminate(job.id, ENDED)
         return left
 

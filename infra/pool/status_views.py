@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from engine.count import plural
 from engine.edge import note, stderr
 
 _COUNTS = ("queued", "running", "leaving", "completed", "failed", "requeued")
@@ -56,7 +57,7 @@ def _consumers(server: str, consumers: Sequence[Mapping[str, Any]]) -> None:
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for each in consumers:
         groups[each["crew"].partition("/")[0], ",".join(each["lanes"])].append(each)
-    note(f"grid {server}: {len(consumers)} consumers")
+    note(f"grid {server}: {plural(len(consumers), 'consumer')}")
     if not groups:
         return
     table = Table("crew", "lanes")

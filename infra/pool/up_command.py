@@ -7,6 +7,7 @@ import anyio
 import click
 
 from engine.address import Address
+from engine.count import plural
 from engine.edge import DONE, SHORT, note, print_json, progress, run_async
 from engine.errors import ServerError
 from engine.grid import Grid
@@ -140,7 +141,7 @@ def _tell(report: dict[str, Any]) -> None:
         note(f"end them with `{end}`")
         return
     note(
-        f"crew {crew}: {added} consumers added, {there} there, as tasks of job {report['job']} on "
-        f"pool {report['pool']}"
+        f"crew {crew}: {plural(added, 'consumer')} added, {there} there, as tasks of job "
+        f"{report['job']} on pool {report['pool']}"
     )
     note(f"watch them with `azfinsim pool status{where}`, end them with `{end}`")

@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from engine.connection import Address
+from engine.count import plural
 from engine.edge import DONE, SHORT, json_option, note, optional_redis_option, print_json, run_async
 from engine.errors import UsageError
 from loadtest.chaos import tls
@@ -162,7 +163,5 @@ def _summary(report: Report) -> str:
     )
     stages = ", ".join(f"{name} {seconds:g} s" for name, seconds in report.seconds.items())
     count = len(report.findings)
-    verdict = (
-        f"{count} finding{'s' if count > 1 else ''}" if report.findings else "the audit is clean"
-    )
+    verdict = plural(count, "finding") if report.findings else "the audit is clean"
     return f"{verdict}; {stages}\n{figures}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from engine.count import plural
 from engine.errors import UsageError
 from loadtest.fleet.measure import measure
 from loadtest.fleet.shape import Point, Shape
@@ -78,7 +79,7 @@ def told(shape: Shape) -> str:
     what = f"chunks of {shape.chunk} at {shape.price_ms:g} ms a trade" if shape.price_ms else "idle"
     return (
         f"{shape.consumers} consumers x {shape.slots} slots, {what}, {where}"
-        f"{shape.partitions} partition{'s' if shape.partitions > 1 else ''}"
+        f"{plural(shape.partitions, 'partition')}"
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]  # it ships none
 
+from engine.count import plural
 from loadtest.page import style, words
 from loadtest.page.chart import Chart, Curve, chart, known, label, over_time
 from loadtest.page.thin import Way, mean
@@ -140,7 +141,7 @@ def capacity(record: Record) -> Chart | None:
 
 def capacity_told(found: Capacity) -> str:
     """What the search has found."""
-    tried = words.plural(len(found.tries), "try", "tries")
+    tried = plural(len(found.tries), "try", "tries")
     if found.rate is None:
         return f"No rate met the objectives in {tried}."
     return (

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine.count import plural
 from loadtest.page import toml, words
 from loadtest.page.load_charts import capacity_told
 from loadtest.page.markup import Html, joined, listed, section, table, tag
@@ -20,7 +21,7 @@ def headline(verdict: Verdict) -> str:
     many = len(verdict.objectives)
     missed = sum(not each.met for each in verdict.objectives)
     if missed:
-        return f"{missed} of {words.plural(many, 'objective')} missed"
+        return f"{missed} of {plural(many, 'objective')} missed"
     if not many:
         return "Nothing was asked of it"
     return f"All {many} objectives met" if many > 1 else "Its objective is met"
@@ -84,7 +85,7 @@ def calls(record: Record) -> Html:
         "sent after planned": of.lateness,
     }
     head = ("", "mean", "50%", "90%", "99%", "99.9%", "longest")
-    sent_by = words.plural(of.generators, "process", "processes")
+    sent_by = plural(of.generators, "process", "processes")
     return section(
         "calls",
         "Realtime calls",

@@ -72,11 +72,6 @@ def cores(value: float | None) -> str:
     return UNKNOWN if value is None else f"{number(value)}{GAP}cores"
 
 
-def plural(many: int, one: str, more: str = "") -> str:
-    """``1 fault``, ``2 faults``."""
-    return f"{many:,} {one if many == 1 else more or one + 's'}"
-
-
 def measured(value: float | None, unit: str, objective: str = "") -> str:
     """What an objective has measured, or its limit; a share where the objective is of one."""
     if value is None:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from engine.count import plural
 from engine.edge import note, stderr
 from engine.job import Lane
 from loadtest import record
@@ -194,7 +195,7 @@ def _picture(measured: Round, title: str) -> Group:
         backlog = ", ".join(f"{lane} {sample.backlog.get(lane, 0):,}" for lane in Lane)
         table.add_row("backlog", backlog, f"pending {sample.pending:,}")
         cpu = "-" if sample.redis_cpu is None else f"{sample.redis_cpu:.2f}"
-        table.add_row("grid", f"{sample.consumers} consumers", f"Redis CPU {cpu}")
+        table.add_row("grid", plural(sample.consumers, "consumer"), f"Redis CPU {cpu}")
     struck = [Text(f"fault  {each.what}", "yellow") for each in measured.strikes.struck]
     return Group(head, table, *struck[-STRIKES_SHOWN:])
 

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from engine.count import parse_count
+from engine.count import parse_count, plural
 from engine.edge import Count
 
 
@@ -33,3 +33,9 @@ def test_an_option_tells_what_it_takes(text: str, words: str) -> None:
     with pytest.raises(click.BadParameter, match=words):
         Count(1, 10_000).convert(text, None, None)
     assert Count(1, 10_000).convert("10k", None, None) == 10_000
+
+
+def test_words_for_a_number_of_things() -> None:
+    assert plural(1, "fault") == "1 fault"
+    assert plural(0, "fault") == "0 faults"
+    assert plural(2000, "try", "tries") == "2,000 tries"
