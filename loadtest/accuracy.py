@@ -10,7 +10,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from engine.edge import json_option, note, print_json
+from engine.edge import Count, json_option, note, print_json
 from engine.pricing.pricer import Request
 from engine.pricing.warrant import pvonly
 from loadtest.accuracy_bench import ACCURACY, Floats, truths_of
@@ -26,7 +26,7 @@ Rows = Mapping[str, Mapping[str, float]]
 
 
 @click.command
-@click.option("--trades", type=click.IntRange(1), default=2_000, help="Of the generated book.")
+@click.option("--trades", type=Count(1), default=2_000, help="Of the generated book.")
 @click.option(
     "--accuracy", type=Amount(0, 1, min_open=True), default=ACCURACY, help="That is asked for."
 )

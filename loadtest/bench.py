@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from engine.connection import Address
-from engine.edge import json_option, note, print_json, run_async, stderr
+from engine.edge import Count, json_option, note, print_json, run_async, stderr
 from engine.embedded import EmbeddedServer
 from engine.grid import open_grid
 from loadtest.accuracy_bench import measure_accuracy
@@ -36,7 +36,7 @@ PARTS = (*USUAL, "kills", "sweep")
 
 
 @click.command
-@click.option("--trades", type=click.IntRange(1), default=1_000_000, help="Trades of the book.")
+@click.option("--trades", type=Count(1), default=1_000_000, help="Trades of the book.")
 @click.option("--runs", type=click.IntRange(1), default=3, help="Of which the medians are shown.")
 @click.option(
     "--peer-tasks",

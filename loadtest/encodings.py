@@ -18,7 +18,7 @@ from rich.table import Table
 
 from engine.blocks import Trades
 from engine.codec import Block, decode_block, encode_block
-from engine.edge import json_option, print_json
+from engine.edge import Count, json_option, print_json
 from engine.embedded import EmbeddedServer
 from loadtest.machine import confine, describe
 from producer.generate import generate
@@ -92,7 +92,7 @@ ENCODINGS = (
 
 
 @click.command
-@click.option("--trades", type=click.IntRange(1_000), default=100_000, help="Trades to encode.")
+@click.option("--trades", type=Count(1_000), default=100_000, help="Trades to encode.")
 @click.option("--runs", type=click.IntRange(1), default=5, help="Of which medians are shown.")
 @json_option
 def encodings(trades: int, runs: int, as_json: bool) -> None:

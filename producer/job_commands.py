@@ -77,7 +77,7 @@ def submit(address: Address, as_json: bool, wait: bool, keep_days: int, **asked:
     if done.missing:
         note(f"book {request.book} does not hold {done.missing} of these trades: they are rejected")
     if wait:
-        seen, ahead = _wait(address, request.name, None), None
+        seen, ahead = _wait(address, request.name, None)
     elif not as_json:
         note(f"job {request.name}: `azfinsim job wait {request.name}` watches it")
     _tell(seen, as_json, ahead, missing=done.missing)
@@ -156,23 +156,26 @@ async def _list(address: Address) -> tuple[list[Progress], list[Presence]]:
 @json_option
 def wait(name: str, timeout: float | None, address: Address, as_json: bool) -> int:
     """Wait until a job has ended; exit code 0 only if every trade was priced."""
-    seen = _wait(address, name, timeout)
+    seen, ahead = _wait(address, name, timeout)
     if not seen.ended:
         note(f"job {name} has not ended after {timeout:g} s, and goes on")
-    _tell(seen, as_json)
+    _tell(seen, as_json, ahead)
     return DONE if seen.well else SHORT
 
 
-def _wait(address: Address, name: str, timeout: float | None) -> Progress:
+def _wait(address: Address, name: str, timeout: float | None) -> tuple[Progress, Outlook | None]:
     with interrupted(f"job {name} goes on; `azfinsim job wait {name}` watches it again"):
         return run_async(_wait_and_show, address, name, timeout)
 
 
-async def _wait_and_show(address: Address, name: str, at_most: float | None) -> Progress:
+async def _wait_and_show(
+    address: Address, name: str, at_most: float | None
+) -> tuple[Progress, Outlook | None]:
     async with _found(address, name) as (grid, found):
         total = (await grid.jobs.progress(found)).total
         with job_views.watching(found, total) as look:
-            return await wait_for(grid, found, at_most=at_most, on_look=look)
+            seen = await wait_for(grid, found, at_most=at_most, on_look=look)
+        return (seen, None) if seen.ended else await _ahead(grid, found)
 
 
 job.add_command(results)

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.job import Lane, Progress, State, iso
 from engine.roster import Presence
+from producer.outlook import outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,12 @@ class Sample:
     """None if the user may not ask."""
     unreadable: Sequence[str] = ()
     """What is wrong with jobs that cannot be read."""
+
+    def expected_at(self, seen: Progress) -> float | None:
+        """Unix time in seconds at which one of the jobs is done, as ``job status`` tells it."""
+        if seen.state is not State.RUNNING:
+            return None
+        return outlook(seen, [each.presence for each in self.consumers], self.jobs).expected_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ def report(sample: Sample, pace: Pace) -> dict[str, Any]:
         "partitions": sample.partitions,
         "server": asdict(sample.server) if sample.server is not None else None,
         "lanes": lanes,
-        "jobs": [_job(seen, pace) for seen in sample.jobs],
+        "jobs": [_job(seen, sample, pace) for seen in sample.jobs],
         "consumers": [
             {**asdict(each.presence), "silent": _rounded(each.silent)} for each in sample.consumers
         ],
@@ -131,12 +138,12 @@ def report(sample: Sample, pace: Pace) -> dict[str, Any]:
     }
 
 
-def _job(seen: Progress, pace: Pace) -> dict[str, object]:
+def _job(seen: Progress, sample: Sample, pace: Pace) -> dict[str, object]:
     return {
         **seen.report(),
         "algorithm": seen.job.algorithm,
         "lane": str(seen.job.lane),
-        "expected": iso(seen.expected_at),
+        "expected": iso(sample.expected_at(seen)),
         "per_second": _rounded(pace.jobs.get(seen.job.name)),
     }
 

@@ -42,7 +42,7 @@ def picture(
         *_head(sample, address, word),
         _lanes(sample, pace),
         Text(),
-        *_cut(_jobs(sample.jobs[:jobs], pace), "jobs", len(sample.jobs) - jobs),
+        *_cut(_jobs(sample, jobs, pace), "jobs", len(sample.jobs) - jobs),
         Text(),
         *_cut(
             _consumers(sample.consumers[:consumers]),
@@ -123,13 +123,13 @@ def _lanes(sample: Sample, pace: Pace) -> Table:
     return _table(("lane", "entries waiting", "in flight", "rate", "oldest"), rows)
 
 
-def _jobs(jobs: Sequence[Progress], pace: Pace) -> Table:
-    rows = [_job(seen, pace) for seen in jobs]
+def _jobs(sample: Sample, shown: int, pace: Pace) -> Table:
+    rows = [_job(seen, sample.expected_at(seen), pace) for seen in sample.jobs[:shown]]
     return _table(("job", "state", "trades", "done", "failed", "rate", "left", "due"), rows)
 
 
-def _job(seen: Progress, pace: Pace) -> list[str | Text]:
-    counts, by, at = seen.counts, seen.job.by, seen.expected_at
+def _job(seen: Progress, at: float | None, pace: Pace) -> list[str | Text]:
+    counts, by = seen.counts, seen.job.by
     late = by is not None and (at or seen.now) > by and not seen.ended
     return [
         *(seen.job.name, str(seen.state), f"{counts.submitted:,}", share(counts)),

@@ -8,7 +8,16 @@ from rich.table import Table
 
 from engine.connection import Address
 from engine.count import plural
-from engine.edge import DONE, SHORT, json_option, note, optional_redis_option, print_json, run_async
+from engine.edge import (
+    DONE,
+    SHORT,
+    Count,
+    json_option,
+    note,
+    optional_redis_option,
+    print_json,
+    run_async,
+)
 from engine.errors import UsageError
 from loadtest.chaos import tls
 from loadtest.chaos.faults import KINDS, Needs
@@ -35,7 +44,7 @@ class _Kinds(click.ParamType[list[str]]):
 @click.option("--seed", type=click.IntRange(0), help="Of schedule and book.  [default: by chance]")
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, help="How long faults strike.")
 @click.option("--every", type=click.FloatRange(0.1), default=1.0, help="Seconds between strikes.")
-@click.option("--trades", type=click.IntRange(100), default=20_000, help="Of the main job.")
+@click.option("--trades", type=Count(100), default=20_000, help="Of the main job.")
 @click.option("--consumers", type=click.IntRange(2, 64), default=3, help="Processes that price.")
 @click.option(
     "--kinds",
