@@ -1,5 +1,6 @@
 """Intake: takes entries from the streams while there is room for them (G8), higher lanes first."""
 
+import random
 from collections.abc import Sequence
 
 import anyio
@@ -14,7 +15,8 @@ WAIT_MS = 500
 behind on the connection, so this bounds how late a consumer notices that it is to leave."""
 
 GLANCE = 0.05
-"""Seconds after which a consumer that has its hands full looks into the higher lanes again."""
+"""Seconds after which a consumer that has its hands full looks into the higher lanes again, at one
+partition: a thousand that look everywhere would take a server's whole processor."""
 
 
 LISTENERS = 8
@@ -69,10 +71,13 @@ async def _take(desk: Desk, lanes: Sequence[Lane]) -> Sequence[Entry | Unreadabl
     streams, name = desk.grid.streams, desk.settings.name
     count = desk.grid.partitions
     home = desk.settings.home % count
+    places = [(home + step) % count for step in range(count)]
+    if not desk.pace.room(len(desk.holdings)):
+        places = [random.choice(places)]
     for end, lane in enumerate(lanes, start=1):
         room = desk.pace.room(desk.holdings.of(lanes[:end]))
-        for step in range(count if room else 0):
-            messages = await streams.take(name, (home + step) % count, [lane], room, None)
+        for partition in places if room else ():
+            messages = await streams.take(name, partition, [lane], room, None)
             if messages:
                 return messages
     room = desk.pace.room(len(desk.holdings))

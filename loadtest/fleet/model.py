@@ -1,12 +1,14 @@
 """What a fleet costs its Redis: a model of the processor, fitted to the points of a sweep. Pure.
 
-Of a second of a busy fleet, the server's processor spends
+A busy fleet puts upon the server a load, in cores, of
 
     entry * entries + trade * trades            taking, looking up and settling them
-    + renewal * held / (lease / 3)              leases of what consumers hold
-    + scan * consumers * held / (lease / 2)     each consumer's sweeps over what all hold
+    + hold * held                               leases that are renewed, and sweeps in turn
     + read * reads                              XREADGROUP, mostly into lanes that are empty
     + consumer * consumers                      announcing itself, and all else that is done by time
+
+which is what it would take if each command woke it. The busier it is, the more of them it finds
+when it looks, so that of a load it takes load / (1 + load) of a core, and never more than one.
 
 Processor time, since that is what a shard runs out of, and since busy neighbours of the machine
 change it less than they change latency, which is not in it.
@@ -24,28 +26,27 @@ from loadtest.fleet.shape import HELD_SECONDS, MOST_HELD, Point, Shape
 
 Floats = NDArray[np.float64]
 
-RENEWALS = 3
-"""Times in a lease that it is renewed: ``consumer.lease``."""
-
-SWEEPS = 2
-"""Times in a lease that a consumer sweeps, in the mean: ``consumer.reclaim``."""
-
 READY = 400
 """Entries that a consumer holds ready at most: ``consumer.pace``."""
 
 FILLED = 0.875
 """Of what a consumer may hold: it fills up when a quarter is missing."""
 
-READS = 22.0
-"""Per second, of a busy consumer for each partition: a glance into the lane above every 50 ms, and
-realtime's, which wait for half a second."""
+GLANCES = 20.0
+"""Per second, of a busy consumer, into the lane above: ``consumer.intake``."""
 
-CAUSES = ("entries", "trades", "leases", "sweeps", "reads", "consumers")
+WAITS = 2.0
+"""Per second, of a consumer for each partition: realtime's reads, which wait for half a second."""
+
+CAUSES = ("entries", "trades", "held", "reads", "consumers")
 """What the processor is spent on, in the order of ``Costs``."""
 
-CALM = 0.02
+CALM = 0.05
 """Seconds by which the simulation may be late in points that costs are fitted to. Beyond, what is
 done by time is done less often than it should be."""
+
+NEAR_LIMIT = 0.9
+"""Cores of one server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,10 @@ class Costs:
 
     entry: float
     trade: float
-    renewal: float
-    scan: float
+    hold: float
+    """An entry in hand, per second, with a lease of 10 s: renewed three times in it
+    (``consumer.lease``), and looked at twice a second by whose turn it is (``consumer.reclaim``).
+    With a shorter one it is more."""
     read: float
     consumer: float
     idle: float
@@ -104,59 +107,57 @@ def terms(shape: Shape, trades: float, entries_held: float, reads: float) -> lis
     return [
         trades / shape.chunk,
         trades,
-        entries_held * RENEWALS / shape.lease,
-        sweeps(shape) * entries_held,
+        entries_held,
         reads,
         float(shape.consumers),
     ]
 
 
-def sweeps(shape: Shape) -> float:
-    """Per second, over the entries that all consumers hold."""
-    return shape.consumers * SWEEPS / shape.lease
-
-
 def redis_cpu(costs: Costs, shape: Shape, trades: float) -> float:
-    """Cores of Redis, all nodes together, that a fleet takes which settles so many trades/s."""
+    """Cores of Redis that a fleet takes which settles so many trades/s.
+
+    Of a cluster all nodes together, as if all had as much to do.
+    """
     if not shape.price_ms:
         return costs.idle * shape.consumers
-    return sum(by_cause(costs, shape, trades).values())
+    load = sum(loads(costs, shape, trades).values())
+    return shape.nodes * cores_of(load / shape.nodes)
 
 
-def by_cause(costs: Costs, shape: Shape, trades: float) -> dict[str, float]:
-    """Cores of Redis that a busy fleet takes, by what for."""
-    reads = READS * shape.consumers * shape.partitions
-    each = (costs.entry, costs.trade, costs.renewal, costs.scan, costs.read, costs.consumer)
+def cores_of(load: float) -> float:
+    """Cores that one server takes under a load."""
+    return load / (1 + load)
+
+
+def loads(costs: Costs, shape: Shape, trades: float) -> dict[str, float]:
+    """The load that a busy fleet is to Redis, by what for."""
+    reads = shape.consumers * (GLANCES + WAITS * shape.partitions)
+    each = (costs.entry, costs.trade, costs.hold, costs.read, costs.consumer)
     spent = terms(shape, trades, held(shape), reads)
     return {name: a * b for name, a, b in zip(CAUSES, each, spent, strict=True)}
-
-
-def most_trades(costs: Costs, shape: Shape, cores: float) -> float:
-    """Trades per second that so many cores of Redis bear; 0 if the fleet alone takes them.
-
-    No more than the slots can do.
-    """
-    standing = redis_cpu(costs, shape, 0.0)
-    per_trade = costs.entry / shape.chunk + costs.trade
-    return min(max(cores - standing, 0.0) / per_trade, shape.ideal)
 
 
 def fit(points: Sequence[Point]) -> Costs:
     """The costs that explain the points best, by relative error.
 
-    Left out are clusters, which are there to see how well the model foretells them, and points of a
-    simulation that was not ``CALM``. Raises UsageError if too few are left to tell the costs apart.
+    Left out are clusters, which are there to see how well the model foretells them, points of a
+    simulation that was not ``CALM``, and of a server near its limit, where any load looks the same.
+    Raises UsageError if too few are left to tell the costs apart.
     """
-    busy = [p for p in points if p.trades and p.shape.nodes == 1 and p.lag_p99 <= CALM]
+    busy = [
+        p
+        for p in points
+        if p.trades and p.shape.nodes == 1 and p.lag_p99 <= CALM and sum(p.redis_cpu) < NEAR_LIMIT
+    ]
     idle = [p for p in points if not p.shape.price_ms and p.shape.partitions == 1]
     if len(busy) < 6 or not idle:
         raise UsageError(
             "a model needs at least six points with work, of a simulation that was not late, and "
             "one without: sweep on a machine with more cores, or fewer neighbours"
         )
-    entry, trade, renewal, scan, read, consumer = least_squares(
+    entry, trade, hold, read, consumer = least_squares(
         [terms(p.shape, p.trades, p.held, p.reads) for p in busy],
-        [sum(p.redis_cpu) for p in busy],
+        [_load_of(sum(p.redis_cpu)) for p in busy],
     )
     flow = [[p.entries, p.trades] for p in busy]
     received = least_squares(flow, [p.bytes_in for p in busy])
@@ -164,8 +165,7 @@ def fit(points: Sequence[Point]) -> Costs:
     return Costs(
         entry=entry,
         trade=trade,
-        renewal=renewal,
-        scan=scan,
+        hold=hold,
         read=read,
         consumer=consumer,
         idle=_median([sum(p.redis_cpu) / p.shape.consumers for p in idle]),
@@ -181,6 +181,11 @@ def fit(points: Sequence[Point]) -> Costs:
         out_entry=sent[0],
         out_trade=sent[1],
     )
+
+
+def _load_of(cores: float) -> float:
+    """The load under which one server takes so many cores."""
+    return cores / (1 - cores)
 
 
 def least_squares(rows: Sequence[Sequence[float]], values: Sequence[float]) -> list[float]:

@@ -1,5 +1,6 @@
 """How big a Redis a fleet needs: shards, memory, chunks, time and cost, by the model. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from redis.crc import key_slot
 
 from engine.errors import UsageError
-from loadtest.fleet.model import Costs, by_cause, redis_cpu
+from loadtest.fleet.model import Costs, cores_of, loads
 from loadtest.fleet.servers import SLOTS
 from loadtest.fleet.shape import Shape
 
@@ -52,10 +53,9 @@ class Wish:
     """Of a shard's core that is left for bursts, submitting, realtime, replicas and TLS."""
     shard_bytes: float = 12e9
     """Memory of a shard."""
-    lease: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("trades", "cores", "price_ms", "slots", "shard_bytes", "lease"):
+        for name in ("trades", "cores", "price_ms", "slots", "shard_bytes"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}: must be above 0")
         if not 0 <= self.spare < 1:
@@ -103,21 +103,20 @@ class Plan:
 def plan(wish: Wish, costs: Costs, prices: Prices) -> Plan:
     """What to buy for a wish. Raises UsageError if ``MOST_SHARDS`` shards do not suffice."""
     chunk = wish.chunk or suitable_chunk(wish.trades, wish.cores, wish.price_ms)
-    shape = Shape(-(-wish.cores // wish.slots), wish.slots, chunk, wish.price_ms, lease=wish.lease)
+    shape = Shape(-(-wish.cores // wish.slots), wish.slots, chunk, wish.price_ms)
     entries = -(-wish.trades // chunk)
     bound_by = "nothing"
     for shards in range(1, MOST_SHARDS + 1):
         memory = _memory(costs, wish.trades, entries, shape, shards)
         most = wish.shard_bytes / memory
         shape = replace(shape, partitions=best_partitions(costs, shape, shards, most))
-        busiest = busiest_cpu(costs, shape, shards)
-        share = busiest_share(shape.partitions, shards)
+        cores = shard_cores(costs, shape, shards)
+        busiest, share = max(cores), max(shares(shape.partitions, shards))
         if busiest <= 1 - wish.spare and share <= most:
             break
         bound_by = "memory" if share > most else "processor"
     else:
-        raise UsageError(_too_much(costs, shape, busiest))
-    spent = by_cause(costs, shape, shape.ideal)
+        raise UsageError(_too_much(costs, shape, busiest, wish.spare))
     seconds = run_seconds(wish.trades, wish.cores, chunk, wish.price_ms)
     core_hours = wish.cores * seconds / 3600
     return Plan(
@@ -127,8 +126,8 @@ def plan(wish: Wish, costs: Costs, prices: Prices) -> Plan:
         partitions=shape.partitions,
         shards=shards,
         busiest=busiest,
-        cpu=sum(spent.values()),
-        cpu_by_cause=spent,
+        cpu=sum(cores),
+        cpu_by_cause=_by_cause(costs, shape, sum(cores)),
         bound_by=bound_by,
         memory=memory,
         connections=round(costs.clients * shape.consumers),
@@ -157,15 +156,15 @@ def run_seconds(trades: int, cores: int, chunk: int, price_ms: float) -> float:
 
 
 @cache
-def busiest_share(partitions: int, shards: int) -> float:
-    """Of the work that the busiest shard has, if each has as many of the cluster's hash slots.
+def shares(partitions: int, shards: int) -> Sequence[float]:
+    """Of the work that each shard has, if each has as many of the cluster's hash slots.
 
     Partition 0 also has what belongs to no partition, which is not in this.
     """
     counts = [0] * shards
     for partition in range(partitions):
         counts[_hash_slot(partition) * shards // SLOTS] += 1
-    return max(counts) / partitions
+    return [count / partitions for count in counts]
 
 
 @cache
@@ -173,10 +172,16 @@ def _hash_slot(partition: int) -> int:
     return int(key_slot(str(partition).encode()))
 
 
-def busiest_cpu(costs: Costs, shape: Shape, shards: int) -> float:
-    """Cores of the busiest shard, when all slots are at work."""
-    spent = redis_cpu(costs, shape, shape.ideal)
-    return spent * busiest_share(shape.partitions, shards)
+def shard_cores(costs: Costs, shape: Shape, shards: int) -> list[float]:
+    """Cores that each shard takes when all slots are at work."""
+    load = sum(loads(costs, shape, shape.ideal).values())
+    return [cores_of(load * share) for share in shares(shape.partitions, shards)]
+
+
+def _by_cause(costs: Costs, shape: Shape, cores: float) -> dict[str, float]:
+    """What cores are spent on, in proportion to the load."""
+    by_cause = loads(costs, shape, shape.ideal)
+    return {cause: cores * load / sum(by_cause.values()) for cause, load in by_cause.items()}
 
 
 def best_partitions(costs: Costs, shape: Shape, shards: int, most: float = 1.0) -> int:
@@ -190,20 +195,21 @@ def best_partitions(costs: Costs, shape: Shape, shards: int, most: float = 1.0) 
     if shards == 1:
         return 1
     counts = range(shards, MOST_PARTITIONS * shards + 1)
-    fitting = [n for n in counts if busiest_share(n, shards) <= most]
+    fitting = [n for n in counts if max(shares(n, shards)) <= most]
     return min(
         fitting or counts,
-        key=lambda n: busiest_cpu(costs, replace(shape, partitions=n), shards),
+        key=lambda n: max(shard_cores(costs, replace(shape, partitions=n), shards)),
     )
 
 
-def _too_much(costs: Costs, shape: Shape, busiest: float) -> str:
-    spent = by_cause(costs, replace(shape, partitions=1), shape.ideal)
-    most = ", ".join(f"{cause} {cores:.2f}" for cause, cores in spent.items())
+def _too_much(costs: Costs, shape: Shape, busiest: float, spare: float) -> str:
+    load = loads(costs, replace(shape, partitions=1), shape.ideal)
+    most = ", ".join(f"{cause} {cores:.2f}" for cause, cores in load.items())
     return (
-        f"{MOST_SHARDS} shards do not suffice: the busiest would take {busiest:.1f} cores. With "
-        f"one partition they are spent on {most}. What consumers take of Redis, and their sweeps, "
-        "grow with their number: more --slots make fewer; a larger --chunk makes fewer entries"
+        f"{MOST_SHARDS} shards do not suffice: the busiest would take {busiest:.2f} of a core, and "
+        f"--spare {spare:g} leaves it {1 - spare:g}. With one partition the load is {most}. "
+        "What consumers take of Redis grows with their number: more --slots make fewer; a larger "
+        "--chunk makes fewer entries"
     )
 
 

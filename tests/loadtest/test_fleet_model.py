@@ -11,20 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from consumer import intake, lease, pace
+from consumer import intake, pace
 from consumer.settings import Settings
 from engine.errors import UsageError
 from loadtest.fleet import model
 from loadtest.fleet.costs import MEASURED
-from loadtest.fleet.model import Costs, fit, held, least_squares, most_trades, redis_cpu
+from loadtest.fleet.model import Costs, fit, held, least_squares, redis_cpu
 from loadtest.fleet.plan import (
     LONGEST_ENTRY,
     Prices,
     Wish,
     best_partitions,
-    busiest_share,
     plan,
     run_seconds,
+    shares,
     suitable_chunk,
 )
 from loadtest.fleet.shape import HELD_SECONDS, MOST_HELD, Point, Shape
@@ -49,23 +49,22 @@ def point(shape: Shape, costs: Costs = MEASURED, *, share: float = 1.0, **other:
         "fleet_cpu": [],
         "client_bytes": costs.client_bytes * round(costs.clients * shape.consumers),
     }
-    reads = model.READS * shape.consumers * shape.partitions
+    reads = shape.consumers * (model.GLANCES + model.WAITS * shape.partitions)
     rest = {"commands": 0.0, "reads": reads, "memory": 0}
     return Point(shape, 8.0, trades, **{**rest, **measured, **other})
 
 
 def test_the_model_knows_the_consumer() -> None:
     usual = Settings("any", (), 1)
-    assert lease.RENEWALS == model.RENEWALS
     assert usual.prefetch == HELD_SECONDS
     assert usual.lease == SMALL.lease
     assert pace.MOST_TRADES == MOST_HELD
     assert 4 * pace.MOST_TAKEN == model.READY
-    assert 1 / intake.GLANCE + 1000 / intake.WAIT_MS == model.READS
+    assert (1 / intake.GLANCE, 1000 / intake.WAIT_MS) == (model.GLANCES, model.WAITS)
 
 
 def test_fit_finds_the_costs_that_made_the_points() -> None:
-    costs = replace(MEASURED, entry=77e-6, scan=0.03e-6, out_entry=123.0, clients=5.0)
+    costs = replace(MEASURED, entry=77e-6, hold=0.3e-6, out_entry=123.0, clients=5.0)
     found = fit([point(shape, costs) for shape in shapes()])
     assert asdict(found) == pytest.approx(asdict(costs), rel=1e-3)
 
@@ -120,13 +119,18 @@ def test_held_is_bounded() -> None:
     assert held(Shape(1, 10, 1000, 0.01)) == pytest.approx(model.FILLED * (10 + 40))
 
 
-@given(st.floats(0.01, 2.0))
-def test_most_trades_is_where_the_cores_are_used_up(cores: float) -> None:
-    shape = Shape(156, 64, 20, 50)
-    trades = most_trades(MEASURED, shape, cores)
-    assert 0 <= trades <= shape.ideal
-    if 0 < trades < shape.ideal:
-        assert redis_cpu(MEASURED, shape, trades) == pytest.approx(cores)
+def test_a_busy_server_takes_up_several_commands_at_once() -> None:
+    few, many = (redis_cpu(MEASURED, SMALL, trades) for trades in (1e3, 1e9))
+    assert 2 * few > redis_cpu(MEASURED, SMALL, 2e3) > few
+    assert 0.99 < many < 1
+    cluster = replace(SMALL, nodes=3, partitions=3)
+    assert 2.9 < redis_cpu(MEASURED, cluster, 1e9) < 3
+
+
+def test_fit_leaves_out_a_server_at_its_limit() -> None:
+    points = [point(shape) for shape in shapes()]
+    full = [point(shape, redis_cpu=[0.99]) for shape in shapes() if shape.price_ms]
+    assert fit([*points, *full]) == fit(points)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +166,8 @@ def test_partitions_lie_where_their_hash_says() -> None:
     for partitions in (1, 3, 5, 12):
         slots = [key_slot(f"az:{{{p}}}:lane:bulk".encode()) for p in range(partitions)]
         most = max(sum(slot in node for slot in slots) for node in nodes)
-        assert busiest_share(partitions, 3) == pytest.approx(most / partitions)
-    assert busiest_share(3, 3) == pytest.approx(2 / 3)
+        assert max(shares(partitions, 3)) == pytest.approx(most / partitions)
+    assert max(shares(3, 3)) == pytest.approx(2 / 3)
     shape = Shape(10, 64, 100, 50)
     assert best_partitions(MEASURED, shape, 1) == 1
     assert best_partitions(MEASURED, shape, 2) == 4
@@ -199,7 +203,7 @@ def test_a_plan_holds_what_it_promises(trades: int, cores: int, price_ms: float)
     wish = Wish(trades, cores, price_ms, slots=64, chunk=50)
     made = plan(wish, MEASURED, Prices())
     assert made.busiest <= 1 - wish.spare
-    assert made.memory * busiest_share(made.partitions, made.shards) <= wish.shard_bytes
+    assert made.memory * max(shares(made.partitions, made.shards)) <= wish.shard_bytes
     assert made.busiest <= made.cpu * (1 + 1e-9)
     assert made.chunk * made.entries >= wish.trades
     assert made.consumers * wish.slots >= wish.cores
@@ -230,7 +234,7 @@ def test_memory_makes_shards_too() -> None:
     assert made.shards == -(-made.memory // 12e9)
     # Three would do, were the hash to give each as much.
     more = plan(replace(wish, trades=110_000_000), MEASURED, Prices())
-    assert more.memory * busiest_share(more.partitions, more.shards) <= wish.shard_bytes
+    assert more.memory * max(shares(more.partitions, more.shards)) <= wish.shard_bytes
     assert (more.bound_by, more.shards) == ("memory", -(-more.memory // 12e9) + 1)
 
 
