@@ -5,7 +5,6 @@ A busy fleet puts upon the server a load, in cores, of
     entry * entries + trade * trades            taking, looking up and settling them
     + hold * held                               leases that are renewed, and sweeps in turn
     + read * reads                              XREADGROUP, mostly into lanes that are empty
-    + consumer * consumers                      announcing itself, and all else that is done by time
 
 which is what it would take if each command woke it. The busier it is, the more of them it finds
 when it looks, so that of a load it takes load / (1 + load) of a core, and never more than one.
@@ -38,7 +37,7 @@ GLANCES = 20.0
 WAITS = 2.0
 """Per second, of a consumer for each partition: realtime's reads, which wait for half a second."""
 
-CAUSES = ("entries", "trades", "held", "reads", "consumers")
+CAUSES = ("entries", "trades", "held", "reads")
 """What the processor is spent on, in the order of ``Costs``."""
 
 CALM = 0.05
@@ -60,7 +59,7 @@ class Costs:
     (``consumer.lease``), and looked at twice a second by whose turn it is (``consumer.reclaim``).
     With a shorter one it is more."""
     read: float
-    consumer: float
+    """With the rest of what a consumer does by time, such as announcing itself."""
     idle: float
     """A consumer without work, per second, with one partition."""
     book_cpu: float
@@ -109,7 +108,6 @@ def terms(shape: Shape, trades: float, entries_held: float, reads: float) -> lis
         trades,
         entries_held,
         reads,
-        float(shape.consumers),
     ]
 
 
@@ -132,7 +130,7 @@ def cores_of(load: float) -> float:
 def loads(costs: Costs, shape: Shape, trades: float) -> dict[str, float]:
     """The load that a busy fleet is to Redis, by what for."""
     reads = shape.consumers * (GLANCES + WAITS * shape.partitions)
-    each = (costs.entry, costs.trade, costs.hold, costs.read, costs.consumer)
+    each = (costs.entry, costs.trade, costs.hold, costs.read)
     spent = terms(shape, trades, held(shape), reads)
     return {name: a * b for name, a, b in zip(CAUSES, each, spent, strict=True)}
 
@@ -155,7 +153,7 @@ def fit(points: Sequence[Point]) -> Costs:
             "a model needs at least six points with work, of a simulation that was not late, and "
             "one without: sweep on a machine with more cores, or fewer neighbours"
         )
-    entry, trade, hold, read, consumer = least_squares(
+    entry, trade, hold, read = least_squares(
         [terms(p.shape, p.trades, p.held, p.reads) for p in busy],
         [_load_of(sum(p.redis_cpu)) for p in busy],
     )
@@ -167,7 +165,6 @@ def fit(points: Sequence[Point]) -> Costs:
         trade=trade,
         hold=hold,
         read=read,
-        consumer=consumer,
         idle=_median([sum(p.redis_cpu) / p.shape.consumers for p in idle]),
         book_cpu=_median([p.book["cpu"] for p in busy]),
         queue_cpu=_median([p.queue["cpu"] for p in busy]),
