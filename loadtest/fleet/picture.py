@@ -47,6 +47,8 @@ def _undated(path: Path) -> dict[str, str | None]:
 
 def _by_chunk(axes: Any, points: Sequence[Point]) -> None:
     """Redis' processor for a trade, of fleets that differ in their chunk alone."""
+    from matplotlib.ticker import LogLocator
+
     lines: dict[tuple[int, int], list[Point]] = {}
     for point in points:
         shape = point.shape
@@ -63,6 +65,10 @@ def _by_chunk(axes: Any, points: Sequence[Point]) -> None:
             label=f"{consumers} consumers x {slots} slots",
         )
     axes.set(xscale="log", yscale="log", xlabel="trades an entry", ylabel="Redis CPU a trade [µs]")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
     axes.grid(alpha=0.3, which="both")
     if axes.lines:
         axes.legend()
@@ -72,6 +78,8 @@ def _by_model(axes: Any, points: Sequence[Point], costs: Costs) -> None:
     """Measured over modelled, a mark for what limited the point."""
     for limit, mark in _MARKS.items():
         some = [point for point in points if point.limited_by == limit]
+        if not some:
+            continue
         axes.plot(
             [redis_cpu(costs, p.shape, p.trades) for p in some],
             [sum(p.redis_cpu) for p in some],
