@@ -4,6 +4,7 @@ Only command modules import this. Reports go to standard output; progress, notes
 standard error.
 """
 
+import asyncio
 import os
 import sys
 import time
@@ -132,6 +133,7 @@ def run_async(main: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     """Run a coroutine function to its end on uvloop."""
 
     async def call() -> T:
+        asyncio.get_running_loop().set_exception_handler(_told_by_the_loop)
         results: list[T] = []
 
         async def run() -> None:
@@ -147,6 +149,16 @@ def run_async(main: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
         return results[0]
 
     return anyio.run(call, backend_options={"use_uvloop": True})
+
+
+def _told_by_the_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell what nobody waits for and yet goes wrong, but for connections that break.
+
+    Whoever uses those hears of it, and tries again; uvloop besides prints a traceback where one with
+    TLS is closed in the middle of its handshake (uvloop#506).
+    """
+    if not str(context.get("message")).startswith("Fatal error on "):
+        loop.default_exception_handler(context)
 
 
 def note(message: str) -> None:

@@ -34,7 +34,8 @@ LAST_WORDS = 5.0
 """Seconds that sending what is left may take at the end."""
 
 SLOW = 30.0
-"""The longest pause, in seconds, before a place that does not answer is tried again."""
+"""The longest pause, in seconds, before a place that does not answer is tried again; and that after
+something which others have left could not be sent."""
 
 Complain = Callable[[str], None]
 """Tells a person what goes wrong, at most once for each outage."""
@@ -62,8 +63,11 @@ class LogStream:
         file = blake2b(name.encode(errors="replace"), digest_size=16).hexdigest() + ".spool"
         self._spool = Spool.create(folder / file, self._blob)
         # One at a time: after a long outage there may be more than a process may have open.
-        self._left = Spool.left_in(folder)
-        self._heirloom: Spool | None = None
+        self._folder, self._left = folder, Spool.left_in(folder)
+        self._left_at = 0.0
+        """When what others have left is gone on with."""
+        self._passed_over = 0
+        """Of these, how many could not be sent."""
         self._keeping = threading.Thread(target=self._keep, name="logs-keep", daemon=True)
         self._sending = threading.Thread(target=self._send, name="logs-send", daemon=True)
         self._keeping.start()
@@ -154,18 +158,35 @@ class LogStream:
             left = len(self._spool)
             while left > 0:
                 left -= self._send_some()
-            while (spool := self._heirloom or next(self._left, None)) is not None:
-                self._heirloom = spool
-                self._send_left(spool)
-                spool.close()
-                self._heirloom = None
         except (BlobError, OSError) as error:
             if not self._failures:
                 self._complain(str(error))
             self._failures += 1
             return min(SLOW, delay(self._failures) * 2.0 ** max(0, self._failures - 6))
         self._failures = 0
+        self._send_what_was_left()
         return 0.0
+
+    def _send_what_was_left(self) -> None:
+        """Send what others have left; what cannot be sent holds up neither that nor our own."""
+        if time.monotonic() < self._left_at:
+            return
+        try:
+            for spool in self._left:
+                try:
+                    self._send_left(spool)
+                finally:
+                    spool.close()
+        except (BlobError, OSError) as error:
+            if not self._passed_over:
+                self._complain(str(error))
+            self._passed_over += 1
+        else:
+            if not self._passed_over:
+                return
+            # From the first on again: another process may have sent them meanwhile.
+            self._passed_over, self._left = 0, Spool.left_in(self._folder)
+        self._left_at = time.monotonic() + SLOW
 
     def _send_some(self) -> int:
         """Send a block; returns how many bytes more have arrived."""

@@ -4,6 +4,7 @@ The file begins with a line that says to which blob its bytes go, and where in t
 of them belongs. What part has arrived, the blob's length tells, to whoever takes the spool over.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
@@ -16,8 +17,9 @@ from typing import IO, Self
 
 import orjson
 
-_HEAD = 512
-"""Bytes of the first line, filled up with spaces, so that it can be written anew in place."""
+_HEAD = 8192
+"""Bytes of the first line, filled up with spaces, so that it can be written anew in place. A blob's
+name has 1,024 characters at most."""
 
 _PIECE = 4 << 20
 """Bytes that are copied at once; when as many have arrived, their room on disk is given back."""
@@ -47,7 +49,6 @@ class Spool:
     @classmethod
     def create(cls, path: Path, blob: str) -> Self:
         """A new one for the start of a blob."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         return cls(path, blob, 0, _put(path, [_head(blob, 0)]))
 
     @classmethod
@@ -55,17 +56,24 @@ class Spool:
         """Those in a folder whose processes have ended; each is the caller's from then on."""
         for path in sorted(folder.glob(f"*{_MOVING}")):
             # Its process ended before it took the place of a spool, which is there still.
-            if (file := _left(path)) is not None:
-                path.unlink()
-                file.close()
+            _remove(path)
         for path in sorted(folder.glob("*.spool")):
-            if (file := _left(path)) is not None:
-                if (found := cls._read(path, file)) is not None:
-                    yield found
-                else:
-                    # Damaged: nobody knows where it belongs.
-                    path.unlink()
-                    file.close()
+            if (found := cls._take(path)) is not None:
+                yield found
+
+    @classmethod
+    def _take(cls, path: Path) -> Self | None:
+        """What was left at a path; None if it is nothing to be sent by this process."""
+        # What cannot be opened or read keeps nobody from the others.
+        with suppress(OSError):
+            if (file := _left(path)) is None:
+                return None
+            if (found := cls._read(path, file)) is not None:
+                return found
+            # Damaged: nobody knows where it belongs.
+            file.close()
+            _remove(path)
+        return None
 
     @classmethod
     def _read(cls, path: Path, file: IO[bytes]) -> Self | None:
@@ -145,6 +153,8 @@ class Spool:
 
 def _put(path: Path, content: Iterable[bytes]) -> IO[bytes]:
     """Put a new file in a path's place, locked."""
+    # Somebody may have tidied the folder away.
+    path.parent.mkdir(parents=True, exist_ok=True)
     # Elsewhere first: who looks for what others have left must not find it half, or unlocked.
     beside = path.with_suffix(_MOVING)
     while (file := _lock(beside, os.O_RDWR | os.O_CREAT)) is None:
@@ -164,22 +174,29 @@ def _put(path: Path, content: Iterable[bytes]) -> IO[bytes]:
 
 
 def _left(path: Path) -> IO[bytes] | None:
-    """Lock a file that somebody has left; None if it is in use, or another user's."""
-    with suppress(PermissionError):
+    """Lock a file that somebody has left; None if it is in use, gone, or another user's."""
+    with suppress(FileNotFoundError, PermissionError):
         return _lock(path, os.O_RDWR)
     return None
 
 
+def _remove(path: Path) -> None:
+    """Remove a file that nobody uses, if that can be done."""
+    with suppress(OSError):
+        if (file := _left(path)) is not None:
+            path.unlink()
+            file.close()
+
+
 def _lock(path: Path, flags: int) -> IO[bytes] | None:
-    """Open a file and lock it; None if another process has it, or it is gone."""
+    """Open a file and lock it; None if another process has it, or it has gone meanwhile."""
+    file = os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0)
     with suppress(FileNotFoundError, BlockingIOError):
-        file = os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0)
-        with suppress(FileNotFoundError, BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                return file
-        # Its process lives; or another file is in its place, or none.
-        file.close()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+            return file
+    # Its process lives; or another file is in its place, or none.
+    file.close()
     return None
 
 
@@ -191,4 +208,7 @@ def _write(file: IO[bytes], data: bytes, at: int) -> None:
 
 
 def _head(blob: str, at: int) -> bytes:
-    return orjson.dumps({"blob": blob, "at": at}).ljust(_HEAD - 1) + b"\n"
+    told = orjson.dumps({"blob": blob, "at": at})
+    if len(told) >= _HEAD:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), blob[:60])
+    return told.ljust(_HEAD - 1) + b"\n"

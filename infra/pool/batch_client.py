@@ -23,6 +23,7 @@ from azure.batch import models
 from azure.batch.aio import BatchClient
 from azure.core.exceptions import AzureError
 
+from engine.errors import leaf
 from infra.pool.batch_errors import code, explain
 from infra.pool.plan import Member, State
 
@@ -211,9 +212,13 @@ async def _all(calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
         async with room:
             await call()
 
-    async with anyio.create_task_group() as group:
-        for call in calls:
-            group.start_soon(run, call)
+    try:
+        async with anyio.create_task_group() as group:
+            for call in calls:
+                group.start_soon(run, call)
+    except BaseExceptionGroup as group_error:
+        # Whoever asks expects one error, not one for each.
+        raise leaf(group_error) from None
 
 
 def _word(state: Any) -> str:

@@ -4,6 +4,7 @@ The one module that knows these keys. Who runs a test opens a meeting and says w
 generators join it, and tell what came of each interval.
 """
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -23,6 +24,11 @@ NEWS_KEPT = 100_000
 
 LATEST = "az:{loadtest}:latest"
 """String with a time to live: the name of the meeting that was opened last."""
+
+
+def name_of(process: int) -> str:
+    """The name under which a process of this machine joins."""
+    return f"{socket.gethostname()[:40]}-{process}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import socket
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -17,7 +16,7 @@ from loadtest.generator.alarm import alarm
 from loadtest.generator.calls import prepared
 from loadtest.generator.clock import server_ahead
 from loadtest.generator.ledger import Ledger
-from loadtest.generator.meeting import Meeting, latest
+from loadtest.generator.meeting import Meeting, latest, name_of
 from loadtest.generator.posts import post_for
 from loadtest.generator.sender import Course, Sender
 from loadtest.generator.tally import News, Tally
@@ -48,7 +47,7 @@ async def generate_load(address: Address, name: str | None, say: Say) -> None:
         scenario = from_wire(await meeting.plan())
         if scenario.realtime is None:
             raise UsageError(f"load test {meeting.name!r} makes no realtime calls")
-        own_name = f"{socket.gethostname()[:40]}-{os.getpid()}"
+        own_name = name_of(os.getpid())
         asked = prepared(scenario.realtime, scenario.seed)
         next(asked)  # The pools are encoded by now.
         await meeting.join(own_name)

@@ -75,7 +75,9 @@ class Collector:
         self.told[news.generator] = news.interval
         if news.ended:
             self.ended.add(news.generator)
-        else:
+        # What comes after nobody waited for it any more is in the total alone: in its place there
+        # would be a curve of this generator's share.
+        elif news.interval not in self.points:
             opened = self._open[news.interval]
             opened.tally.add(news.tally)
             opened.cpu += news.cpu

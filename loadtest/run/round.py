@@ -16,7 +16,7 @@ from engine.outcome import Counts
 from loadtest import record
 from loadtest.drivers import DRIVERS
 from loadtest.generator.clock import server_ahead
-from loadtest.generator.meeting import Meeting
+from loadtest.generator.meeting import Meeting, name_of
 from loadtest.processes import ProcessFailed
 from loadtest.run import background, verdict
 from loadtest.run.children import Children
@@ -173,8 +173,8 @@ class Round:
         """Leave nothing on the server, and add up the jobs."""
         jobs = self._background
         try:
-            # Of a server that has died, nothing is to be waited for.
-            if self.stand.alive and self.ended_early is None:
+            # Of a server that has died, nothing is to be waited for; one that was away may be back.
+            if self.stand.alive:
                 with suppress(*AWAY):
                     await meeting.close()
                     if jobs is not None:
@@ -243,10 +243,10 @@ class Round:
 
     def _look_for_dead(self, ended: Mapping[int, int]) -> None:
         """Wait no more for generators that have died; what they have told counts."""
-        codes = {str(pid): code for pid, code in ended.items()}
+        codes = {name_of(pid): code for pid, code in ended.items()}
         for name in sorted(set(self.collector.generators) - self.collector.ended):
             silent = time.monotonic() - self._heard.setdefault(name, time.monotonic())
-            code = codes.get(name.rpartition("-")[2])
+            code = codes.get(name)
             if silent > (SILENCE + self.scenario.interval if code is None else LAST_WORDS):
                 self.collector.ended.add(name)
                 why = "fell silent" if code is None else f"ended with code {code}"

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from engine.blobs import BLOCK, BlobError, Blobs, Folder, Moved, open_blobs
 from engine.credentials import IDENTITY, blocking_credential
 from engine.errors import UsageError
 from engine.log_stream import LogStream
-from engine.spool import Spool
+from engine.spool import _HEAD, Spool
 from tests.blob_servers import BlobServer, azurite, certificate, identity, needs_azurite, way_to
 from tests.waiting import eventually
 
@@ -347,10 +348,40 @@ def test_what_others_have_left_is_taken_one_at_a_time(
     assert not list(folder.iterdir())
 
 
+def test_what_cannot_be_sent_holds_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what else was left, nor what is written now; and it is tried again."""
+    monkeypatch.setattr(log_stream, "GATHER", 0.01)
+    monkeypatch.setattr(log_stream, "SLOW", 0.1)
+    folder, refused = tmp_path / "spool", {"left-0.log"}
+    for number in range(2):
+        with subprocess.Popen([sys.executable, "-c", LEAVING, str(folder), str(number)]) as process:
+            assert process.wait() == 0
+    (folder / "00.spool").mkdir()
+
+    class Refusing(Folder):
+        def append(self, name: str, data: bytes, at: int) -> None:
+            if name in refused:
+                raise BlobError(f"{name}: refused")
+            super().append(name, data, at)
+
+    complaints: list[str] = []
+    stream = LogStream(Refusing(tmp_path / "blobs"), "c", folder, complaints.append)
+    stream.write("now\n")
+    sent = ["c-0001.log", "left-1.log"]
+    (tmp_path / "blobs").mkdir(exist_ok=True)
+    eventually(lambda: sorted(os.listdir(tmp_path / "blobs")) == sent, SOON, "all but one")
+    refused.clear()
+    eventually(lambda: len(os.listdir(tmp_path / "blobs")) == 3, SOON, "that one, too")
+    assert stream.stop()
+    assert complaints == ["left-0.log: refused"]
+
+
 LEAVING = """
 import sys
 from pathlib import Path
-from engine.spool import Spool
+from engine.spool import _HEAD, Spool
 
 Spool.create(Path(sys.argv[1]) / f"{sys.argv[2]}.spool", f"left-{sys.argv[2]}.log").add(b"left\\n")
 """
@@ -423,7 +454,7 @@ def test_a_spool_whose_process_lives_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"what?", b"{}" + b" " * 600, b'{"blob": "x"}' + b" " * 600]
+    "damage", [b"", b"what?", b"{}" + b" " * 9000, b'{"blob": "x"}' + b" " * 9000]
 )
 def test_a_spool_that_is_none_is_thrown_away(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "x.spool").write_bytes(damage)
@@ -442,6 +473,24 @@ def test_a_spool_moves_with_what_has_not_arrived(tmp_path: Path) -> None:
     [left] = Spool.left_in(tmp_path)
     assert (left.blob, left.at, left.next(100)) == ("b", 0, b"two\nthree\n")
     left.close()
+
+
+def test_a_spool_goes_on_where_its_folder_was_tidied_away(tmp_path: Path) -> None:
+    spool = Spool.create(tmp_path / "spools" / "a.spool", "a")
+    spool.add(b"one\n")
+    shutil.rmtree(tmp_path / "spools")
+    spool.move("b")
+    assert (spool.blob, spool.next(100)) == ("b", b"one\n")
+    spool.close()
+    [left] = Spool.left_in(tmp_path / "spools")
+    left.close()
+
+
+def test_a_blob_name_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+    Spool.create(tmp_path / "a.spool", 1024 * "\u00fc").close()
+    with pytest.raises(OSError, match="too long"):
+        Spool.create(tmp_path / "b.spool", 9000 * "x")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_crash_left_half_made_is_removed(tmp_path: Path) -> None:
@@ -477,7 +526,7 @@ def test_what_has_arrived_takes_no_room_while_lines_go_on(
             data = spool.next(60)
             spool.arrived(len(data))
             found += data
-            assert spool.path.stat().st_size <= 512 + 2 * max(100, len(spool)) + 60
+            assert spool.path.stat().st_size <= _HEAD + 2 * max(100, len(spool)) + 60
     assert spool.at == len(found)
     spool.close()
     [left] = Spool.left_in(tmp_path)
