@@ -154,8 +154,8 @@ def run_async(main: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
 def _told_by_the_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Tell what nobody waits for and yet goes wrong, but for connections that break.
 
-    Whoever uses those hears of it, and tries again; uvloop besides prints a traceback where one with
-    TLS is closed in the middle of its handshake (uvloop#506).
+    Whoever uses those hears of it, and tries again; uvloop besides prints a traceback where one
+    with TLS is closed in the middle of its handshake (uvloop#506).
     """
     if not str(context.get("message")).startswith("Fatal error on "):
         loop.default_exception_handler(context)
