@@ -326,6 +326,8 @@ async def test_tasks_that_are_refused_are_told_one_by_one(double: BatchDouble) -
         ("GET /jobs$", 503, "ServerBusy", r"in trouble \(503, as the test has asked for\)"),
         ("GET /jobs$", 429, "TooManyRequests", "asked too often"),
         ("GET /pools/bulk", 404, "PoolNotFound", "infra deploy"),
+        # Several at once, of which one is told.
+        ("POST /jobs/.*/tasks/.*/terminate", 403, "AuthorizationFailure", "cannot end task cons"),
     ],
 )
 async def test_errors_say_the_way_out(
@@ -338,6 +340,7 @@ async def test_errors_say_the_way_out(
         await crew_of(service).set(2)
         # What there is, is listed where there is a job.
         await crew_of(service).set(3)
+        await crew_of(service).set(1)
 
     async with service_of(double) as service:
         with pytest.raises(ServerError, match=told) as error:
