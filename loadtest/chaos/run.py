@@ -41,6 +41,10 @@ Tell = Callable[[str], None]
 RATE = 20.0
 """Realtime calls a second."""
 
+LATEST = 60.0
+"""Seconds after the last of a schedule in which a strike may still come that has had to wait for
+others: each loss of data has every job resumed."""
+
 LAST_CALLS = 20
 
 ENDING = 5.0
@@ -167,6 +171,9 @@ class _Run:
     async def _strike(self, strike: Strike, began: float) -> None:
         kind = KINDS[strike.kind]
         async with self.ground.server_lock if kind.exclusive else nullcontext():
+            if time.monotonic() - began > self.plan.seconds + LATEST:
+                self.tell(f"{'':8}  {strike.kind:9}  is left out: others took too long")
+                return
             fault = kind.make(self.ground, strike.target)
             done = await fault.strike()
             self.tell(

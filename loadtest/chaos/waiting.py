@@ -8,7 +8,7 @@ import anyio
 from loadtest.chaos.work import Order, Work
 
 STALL = 40.0
-"""Seconds without a single outcome more after which jobs are taken for stuck: poison that hangs
+"""Seconds without an outcome or a job more after which jobs are taken for stuck: poison that hangs
 takes half of that."""
 
 EVERY = 0.1
@@ -16,14 +16,16 @@ EVERY = 0.1
 
 async def see_out(work: Work, orders: Sequence[Order]) -> list[str]:
     """Wait until all have ended; returns what is to be said of those that do not."""
-    best, moved = -1, time.monotonic()
+    best, moved = (-1, -1), time.monotonic()
     while True:
         going = [order for order in orders if not await work.ended(order)]
         if not going:
             return []
-        done = sum([(await work.progress(order)).counts.ended for order in orders])
-        if done != best:
-            best, moved = done, time.monotonic()
+        ended = sum([(await work.progress(order)).counts.ended for order in orders])
+        # Jobs are resumed one after another, and one that was done already gets no further by it.
+        found = (ended, len(going))
+        if found != best:
+            best, moved = found, time.monotonic()
         elif time.monotonic() - moved > STALL:
             return [await _stuck(work, order) for order in going]
         await anyio.sleep(EVERY)
