@@ -78,7 +78,7 @@ class Objective:
         measure, relation, number, unit = found.groups()
         if measure not in MEASURES:
             close = difflib.get_close_matches(measure, MEASURES, n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
+            meant = f"Did you mean {close[0]}? " if close else ""
             raise UsageError(
                 f"objective {text!r}: nothing is measured as {measure!r}: {meant}"
                 f"There are {', '.join(n for n in MEASURES if n.count('.') < 2)}, and parts of the "

@@ -129,7 +129,7 @@ def _keys(part: type, stored: Mapping[str, Any], place: str) -> Table:
 def _unknown(name: str, part: type) -> str:
     known = list(rules(part)) + ([table for table in PARTS if table] if part is Scenario else [])
     close = difflib.get_close_matches(name, known, n=1)
-    meant = f"did you mean {close[0]}? " if close else ""
+    meant = f"Did you mean {close[0]}? " if close else ""
     return f"there is no such key. {meant}There are {', '.join(known)}"
 
 
@@ -240,7 +240,7 @@ def _text_of(path: Path) -> str:
     except OSError as error:
         known: Iterable[str] = ready()
         close = difflib.get_close_matches(str(path), known, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
+        meant = f"Did you mean {close[0]}? " if close else ""
         raise UsageError(
             f"{path} cannot be read: {error.strerror}. {meant}Ready scenarios are "
             f"{', '.join(known)}"

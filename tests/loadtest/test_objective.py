@@ -60,8 +60,8 @@ def test_what_was_not_measured_meets_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("realtime.p98 < 1ms", "did you mean realtime.p99?"),
-        ("bulk.rte > 1/s", "did you mean bulk.rate?"),
+        ("realtime.p98 < 1ms", "Did you mean realtime.p99?"),
+        ("bulk.rte > 1/s", "Did you mean bulk.rate?"),
         ("realtime.p99 < 20", "realtime.p99 is not told in 'plain numbers': must have a time"),
         ("realtime.p99 < 1%", "must have a time with us, ms, s or min"),
         ("lost < 1%", "must have a count"),

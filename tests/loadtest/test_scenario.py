@@ -59,8 +59,8 @@ def test_phases_keep_their_shape_at_another_rate_and_length() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (["realtime.rat=1"], "realtime.rat: there is no such key. did you mean rate?"),
-        (["objectivs=[]"], "objectivs: there is no such key. did you mean objectives?"),
+        (["realtime.rat=1"], "realtime.rat: there is no such key. Did you mean rate?"),
+        (["objectivs=[]"], "objectivs: there is no such key. Did you mean objectives?"),
         (["realtime.rate=0"], "realtime.rate is 0: must be a number above 0"),
         (["realtime.rate=nan"], "realtime.rate is nan: must be a number above 0"),
         (["realtime.rate=fast"], "realtime.rate is 'fast': must be a number"),
@@ -104,7 +104,7 @@ def test_a_bad_file_is_told(tmp_path: Path, text: str, told: str) -> None:
 
 
 def test_a_name_that_is_none_is_told_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"did you mean smoke\? Ready scenarios are bulk, failure"):
+    with pytest.raises(UsageError, match=r"Did you mean smoke\? Ready scenarios are bulk, failure"):
         load("smok")
 
 
