@@ -80,7 +80,7 @@ class Objective:
             close = difflib.get_close_matches(measure, MEASURES, n=1)
             meant = f"Did you mean {close[0]}? " if close else ""
             raise UsageError(
-                f"objective {text!r}: nothing is measured as {measure!r}: {meant}"
+                f"objective {text!r}: nothing is measured as {measure!r}. {meant}"
                 f"There are {', '.join(n for n in MEASURES if n.count('.') < 2)}, and parts of the "
                 "latency such as realtime.queue.p99"
             )
