@@ -99,7 +99,7 @@ def test_the_summary_tells_how_exact_it_is(tmp_path: Path) -> None:
         [*DEMO, "--dir", str(tmp_path), *asked], capture_output=True, timeout=100, text=True
     )
     assert run.returncode == 0
-    assert "200 trades, pvonly, accuracy 1e-06, paths at most 64, 1 consumers" in run.stderr
+    assert "200 trades, pvonly, accuracy 1e-06, paths at most 64, 1 consumer," in run.stderr
     assert "paths     64 in the mean, 64 at most" in run.stderr
     assert "1e-06 asked for" in run.stderr
     assert "200 trades had no more paths to get there" in run.stderr
