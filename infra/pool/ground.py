@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from engine.address import Address
 from engine.credentials import credential
 from engine.edge import json_option, needed, optional_redis_option
+from engine.errors import UsageError
 from engine.grid import Grid, open_grid
 from infra import config
 from infra.config import Deployment
@@ -38,7 +39,10 @@ class Ground:
 
     def deployment(self) -> Deployment:
         """What is deployed on Azure. Raises UsageError if that is not known."""
-        return config.load(self.config)
+        try:
+            return config.load(self.config)
+        except UsageError as error:
+            raise UsageError(f"{error}; processes of this machine are meant by --local") from None
 
     def server(self) -> Address:
         """The grid's server, as this machine reaches it. Raises ServerError if it is not known."""
