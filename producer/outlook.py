@@ -42,16 +42,20 @@ class Outlook:
 def outlook(seen: Progress, consumers: Sequence[Presence], jobs: Sequence[Progress]) -> Outlook:
     """How a job stands among ``consumers``, those that live, and ``jobs``, itself among them.
 
-    What is queued before it counts as what it has left itself, each trade as long as another. A
-    rate of a chunk or less in a beat is chance: then its average since it was submitted must do.
+    What is queued before it, for whoever serves it, counts as what it has left itself, each trade as
+    long as another. A rate of a chunk or less in a beat is chance: then its average since it was submitted must do.
     """
     serving = [each for each in consumers if serves(each, seen.job)]
     rate = sum(each.rate or 0.0 for each in serving)
     told = rate if rate * BEAT > seen.job.chunk else None
     expected = None
     if serving and seen.state is State.RUNNING:
-        ahead = sum(other.counts.in_flight for other in jobs if _before(other, seen))
-        left = ahead + seen.counts.in_flight
+        before = [
+            other
+            for other in jobs
+            if _before(other, seen) and any(serves(each, other.job) for each in serving)
+        ]
+        left = sum(other.counts.in_flight for other in [*before, seen])
         expected = seen.now + left / told if told is not None else seen.expected_at
     return Outlook(len(consumers), len(serving), told, expected)
 

@@ -55,3 +55,11 @@ def test_what_is_queued_before_it_comes_first(lane: Lane, submitted_at: float, a
     other = replace(NIGHT, job=job, total=500, counts=Counts(submitted=500))
     seen = outlook(NIGHT, [replace(ONE, rate=50.0)], [NIGHT, other])
     assert seen.expected_at == NIGHT.now + (1_000 + ahead) / 50
+
+
+def test_what_others_serve_is_not_before_it() -> None:
+    job = replace(JOB, name="other", lane=Lane.HIGH)
+    other = replace(NIGHT, job=job, total=500, counts=Counts(submitted=500))
+    bulk_only = replace(ONE, lanes=["bulk"], rate=50.0)
+    seen = outlook(NIGHT, [bulk_only, replace(ONE, name="two", lanes=["high"])], [NIGHT, other])
+    assert seen.expected_at == NIGHT.now + 1_000 / 50
