@@ -42,8 +42,9 @@ class Outlook:
 def outlook(seen: Progress, consumers: Sequence[Presence], jobs: Sequence[Progress]) -> Outlook:
     """How a job stands among ``consumers``, those that live, and ``jobs``, itself among them.
 
-    What is queued before it, for whoever serves it, counts as what it has left itself, each trade as
-    long as another. A rate of a chunk or less in a beat is chance: then its average since it was submitted must do.
+    What is queued before it, for whoever serves it, counts as what it has left itself, each trade
+    as long as another. A rate of a chunk or less in a beat is chance: then its average since it was
+    submitted must do.
     """
     serving = [each for each in consumers if serves(each, seen.job)]
     rate = sum(each.rate or 0.0 for each in serving)

@@ -10,7 +10,7 @@ from loadtest.capacity import PRECISION, Evidence, Search, limit_of
 from loadtest.chaos.patience import until
 from loadtest.run.round import Round
 from loadtest.run.stand import Stand
-from loadtest.scenario import Scenario
+from loadtest.scenario import PhasePart, Scenario
 from loadtest.scenario_read import at_rate
 from loadtest.timetable import planned
 from loadtest.waits import share_waited
@@ -149,5 +149,11 @@ def evidence_of(tried: Round) -> Evidence:
 def in_short(scenario: Scenario, seconds: float) -> Scenario:
     """The same in so many seconds, for one try."""
     factor = seconds / scenario.measured
-    phases = tuple(replace(phase, seconds=phase.seconds * factor) for phase in scenario.phases)
-    return replace(scenario, phases=phases)
+    return replace(scenario, phases=tuple(_begun(phase, factor) for phase in scenario.phases))
+
+
+def _begun(phase: PhasePart, share: float) -> PhasePart:
+    """The beginning of a phase; of a trace at least one call."""
+    seconds = phase.seconds * share
+    times = tuple(moment for moment in phase.times if moment < seconds)
+    return replace(phase, seconds=seconds, times=times or ((0.0,) if phase.times else ()))
