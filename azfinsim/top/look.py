@@ -32,15 +32,15 @@ class Lookout:
     """Looks at one grid again and again, at what has ended less often."""
 
     grid: Grid
-    _ended: dict[str, float] = field(default_factory=dict)
-    """When to look again at jobs that have ended, by name."""
+    _ended: dict[str, tuple[float, Progress]] = field(default_factory=dict)
+    """When to look again at jobs that have ended, by name, and how they have."""
 
     async def look(self) -> Sample:
         """See how things stand; raises what redis-py raises if the server is away or refuses."""
         grid = self.grid
         now = await grid.jobs.now()
         queues = await self._queues()
-        jobs, unreadable = await self._jobs(now)
+        jobs, over, unreadable = await self._jobs(now)
         dead = [seen.job.name for seen in jobs if seen.counts.dead]
         letters = dict(zip(dead, await grid.letters.counts(dead), strict=True)) if dead else {}
         living = await grid.roster.living()
@@ -55,6 +55,7 @@ class Lookout:
             consumers=[Seen(each, s) for each, s in zip(living, silences, strict=True)],
             server=await self._server(),
             unreadable=unreadable,
+            over=over,
         )
 
     async def _queues(self) -> dict[Lane, Queue]:
@@ -67,9 +68,9 @@ class Lookout:
             for lane in lanes
         }
 
-    async def _jobs(self, now: float) -> tuple[list[Progress], list[str]]:
+    async def _jobs(self, now: float) -> tuple[list[Progress], list[Progress], list[str]]:
         names = await self.grid.jobs.latest(MOST_JOBS)
-        self._ended = {name: at for name, at in self._ended.items() if at > now}
+        self._ended = {name: seen for name, seen in self._ended.items() if seen[0] > now}
         shown = set(names[:ENDED_SHOWN])
         found = await survey(
             self.grid.jobs, [name for name in names if name in shown or name not in self._ended]
@@ -77,9 +78,10 @@ class Lookout:
         jobs = [seen for seen in found.values() if isinstance(seen, Progress)]
         for seen in jobs:
             if seen.ended:
-                self._ended.setdefault(seen.job.name, now + AGAIN)
+                self._ended.setdefault(seen.job.name, (now + AGAIN, seen))
         kept = [seen for seen in jobs if not seen.ended or seen.job.name in shown]
-        return order(kept), [str(e) for e in found.values() if isinstance(e, AzfinsimError)]
+        over = [seen for name, (_, seen) in self._ended.items() if name not in shown]
+        return order(kept), over, [str(e) for e in found.values() if isinstance(e, AzfinsimError)]
 
     async def _server(self) -> Server | None:
         try:

@@ -63,6 +63,8 @@ class Sample:
     """None if the user may not ask."""
     unreadable: Sequence[str] = ()
     """What is wrong with jobs that cannot be read."""
+    over: Sequence[Progress] = ()
+    """Other jobs that have ended; of those that have of late, the pace is to know."""
 
     def expected_at(self, seen: Progress) -> float | None:
         """Unix time in seconds at which one of the jobs is done, as ``job status`` tells it."""
@@ -89,7 +91,7 @@ def pace(before: Sample, now: Sample) -> Pace:
     known = {seen.job.name: seen for seen in before.jobs}
     jobs: dict[str, float] = {}
     lanes: dict[Lane, float] = dict.fromkeys((Lane.HIGH, Lane.BULK), 0.0)
-    for seen in now.jobs:
+    for seen in (*now.jobs, *now.over):
         done = _settled_since(before.at, known.get(seen.job.name), seen)
         if done is not None:
             jobs[seen.job.name] = done / seconds

@@ -205,6 +205,7 @@ def test_jobs_that_ended_long_ago_are_looked_at_less_often(
         lookout = Lookout(grid)
         first = await lookout.look()
         assert [seen.job.name for seen in first.jobs] == ["going-on", *reversed(names[5:])]
+        assert {seen.job.name for seen in first.over} == set(names[:5])
         job = await grid.jobs.get(names[0])
         assert job is not None
         await resume(grid, job)

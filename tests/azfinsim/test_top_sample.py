@@ -45,6 +45,11 @@ def test_a_job_that_is_new_is_counted_and_one_that_was_not_seen_is_not() -> None
     assert pace(sample(101.0), sample(103.0, both)).jobs == {}
 
 
+def test_a_job_that_ended_and_is_shown_no_more_counts_for_its_lane() -> None:
+    before, now = sample(200.0, [seen("short", 0, 200.0)]), seen("short", 1_000_000, 202.0)
+    assert pace(before, sample(202.0, over=[now])).lanes[Lane.BULK] == 500_000
+
+
 def test_a_name_that_stands_for_another_job_by_now_is_counted_anew() -> None:
     before, now = seen("a", 900, 99.0), seen("a", 50, 101.0)
     before = replace(before, job=replace(before.job, submitted_at=50.0))
