@@ -18,7 +18,7 @@ from consumer.slot_memory import LEAST
 from consumer.slot_memory import check as check_memory
 from engine import logs
 from engine.connection import Address
-from engine.edge import DONE, INTERRUPTED, redis_option, run_async
+from engine.edge import DONE, INTERRUPTED, exit_code, redis_option, run_async
 from engine.grid import open_grid
 from engine.job import Lane
 from engine.machine import usable_cores
@@ -192,7 +192,10 @@ def consume(
         telling("consumer", settings.name),
     ):
         structlog.contextvars.bind_contextvars(**place.labels)
-        code = run_async(_run, address, settings, simulate)
+        try:
+            code = run_async(_run, address, settings, simulate)
+        except BaseException as error:
+            code = exit_code(error)
     # A thread may still be pricing what was handed back, or importing a pricer, and Python would
     # wait for it.
     with suppress(OSError):

@@ -1,7 +1,7 @@
 """Intake: takes entries from the streams while there is room for them (G8), higher lanes first."""
 
-import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 
 import anyio
 
@@ -33,6 +33,7 @@ async def run(desk: Desk) -> None:
 
 
 async def _take_all(desk: Desk) -> None:
+    glances = cycle(range(desk.grid.partitions))
     while not desk.drain.begun:
         await desk.hand_back(desk.holdings.take_back(desk.pace.surplus(desk.holdings.queued)))
         with anyio.move_on_after(GLANCE):
@@ -42,7 +43,7 @@ async def _take_all(desk: Desk) -> None:
             with anyio.move_on_after(GLANCE):
                 await desk.drain.wait()
             continue
-        messages = await patiently("intake", _take, desk, lanes)
+        messages = await patiently("intake", _take, desk, lanes, glances)
         await desk.accept(messages)
 
 
@@ -63,7 +64,9 @@ async def _listen(desk: Desk, partition: int) -> None:
                 await desk.holdings.change()
 
 
-async def _take(desk: Desk, lanes: Sequence[Lane]) -> Sequence[Entry | Unreadable]:
+async def _take(
+    desk: Desk, lanes: Sequence[Lane], glances: Iterator[int]
+) -> Sequence[Entry | Unreadable]:
     """The first entries found, highest lane first, home partition first; else wait for some.
 
     What is held of lower lanes takes up no room: it waits for what is found in a higher one.
@@ -73,7 +76,7 @@ async def _take(desk: Desk, lanes: Sequence[Lane]) -> Sequence[Entry | Unreadabl
     home = desk.settings.home % count
     places = [(home + step) % count for step in range(count)]
     if not desk.pace.room(len(desk.holdings)):
-        places = [random.choice(places)]
+        places = [next(glances)]
     for end, lane in enumerate(lanes, start=1):
         room = desk.pace.room(desk.holdings.of(lanes[:end]))
         for partition in places if room else ():

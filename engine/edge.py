@@ -277,7 +277,7 @@ def run_command(command: click.Command, name: str) -> NoReturn:
     except BaseException as error:
         # When the reader of our output leaves, click exits with 1 and puts another stream in place.
         left = isinstance(error, SystemExit) and sys.stdout is not stdout
-        code = DONE if left else _exit_code(error)
+        code = DONE if left else exit_code(error)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -286,7 +286,8 @@ def run_command(command: click.Command, name: str) -> NoReturn:
     sys.exit(code if isinstance(code, int) else DONE)
 
 
-def _exit_code(error: BaseException) -> int:
+def exit_code(error: BaseException) -> int:
+    """Tell what went wrong in a line; returns the exit code. Raises what is a fault of ours."""
     cause = leaf(error)
     match cause:
         case click.exceptions.Exit():
