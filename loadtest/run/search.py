@@ -25,6 +25,12 @@ DRAINED = 60.0
 
 UNIT = "trades/s"
 
+REPEATED = 5
+"""Tries of a search that are made again where the machine or the generator was too small for them:
+beyond, they count as missed."""
+
+NO_LIMIT = "nothing", "no rate missed the objectives"
+
 
 def check(scenario: Scenario) -> None:
     """Raise UsageError for a scenario that has no rate to be searched for."""
@@ -32,6 +38,11 @@ def check(scenario: Scenario) -> None:
         raise UsageError("--find-capacity searches for a rate of calls: add a [realtime]")
     if scenario.fleet is not None:
         raise UsageError("--find-capacity is of calls, and a fleet takes jobs: leave the fleet out")
+    if scenario.realtime.join:
+        raise UsageError(
+            "--find-capacity makes many tries, and generators of other machines join but one: set "
+            "realtime.join = 0"
+        )
     if not scenario.peak:
         raise UsageError("--find-capacity cannot raise the rate of a trace: give it another phase")
 
@@ -47,9 +58,10 @@ class Hunt:
     precision: float = PRECISION
     tries: list[record.Try] = field(default_factory=list)
     latest: Round | None = None
-    _why: tuple[str, str] = ("nothing", "no rate missed the objectives")
-    """What limited the lowest rate that missed them."""
-    _lowest: float = float("inf")
+    _limits: dict[float, tuple[str, str]] = field(default_factory=dict)
+    """Rate -> what limited it, and why, when it missed the objectives last."""
+    _repeated: int = 0
+    """Tries that were made again."""
     _rate: float | None = None
     _met: dict[float, Round] = field(default_factory=dict)
     """Rate -> the last round that met the objectives at it."""
@@ -73,10 +85,16 @@ class Hunt:
             if tried.ended_early is not None:
                 raise ServerError(tried.ended_early)
             self._judge(search, rate, tried)
-        self._rate = search.found
+            self._rate = search.found
 
     def _judge(self, search: Search, rate: float, tried: Round) -> None:
-        met = tried.verdict().met
+        verdict = tried.verdict()
+        if verdict.invalid is not None and self._repeated < REPEATED:
+            # It says nothing of the grid, and so nothing of this rate.
+            self._repeated += 1
+            self.tell(f"{rate:,.1f}/s is tried again: {verdict.invalid}")
+            return
+        met = verdict.met
         if met and not keeps_up(tried):
             met = False
             tried.warnings.append(PILED_UP)
@@ -87,15 +105,17 @@ class Hunt:
         self.tries.append(record.Try(rate=rate, met=met, p99=p99, limited_by=limit))
         if met:
             self._met[rate] = tried
-        elif rate <= self._lowest:
-            self._lowest, self._why = rate, (limit, why)
+        else:
+            self._limits[rate] = limit, why
         told = "-" if p99 is None else f"{p99 * 1000:,.1f} ms"
         end = "met" if met else f"missed: {limit}"
         self.tell(f"try {len(self.tries)}: {rate:,.1f}/s, p99 {told}, {end}")
 
     def capacity(self) -> record.Capacity:
         """What was found."""
-        limit, why = self._why
+        # A rate that missed once and was met later has limited nothing.
+        missed = [rate for rate in self._limits if self._rate is None or rate > self._rate]
+        limit, why = self._limits[min(missed)] if missed else NO_LIMIT
         return record.Capacity(
             rate=self._rate, unit=UNIT, limited_by=limit, why=why, tries=self.tries
         )
@@ -142,7 +162,12 @@ def evidence_of(tried: Round) -> Evidence:
         generator_cpu=cpu / max(realtime.generators, 1) if cpu is not None else None,
         slots_busy=busy,
         redis_cpu=redis / tried.gauges.nodes if redis is not None else None,
-        consumer_cpu=own / consumers if own is not None and consumers else None,
+        consumer_cpu=(
+            # Slots are threads of the consumers' own.
+            (own - (busy or 0.0) * (slots or 0.0)) / consumers
+            if own is not None and consumers
+            else None
+        ),
     )
 
 

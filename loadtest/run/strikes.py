@@ -22,6 +22,9 @@ Tell = Callable[[str], None]
 LEASE = 2.0
 """Seconds for which the fault ``slow`` holds what it takes."""
 
+HEALING = 15.0
+"""Seconds in which what a fault has done must be undone, also where the test is over."""
+
 
 @dataclass(slots=True)
 class Strikes:
@@ -63,9 +66,12 @@ class Strikes:
                 record.Fault(kind=strike.kind, what=what, from_=began, to=began + strike.seconds)
             )
             self.tell(f"{began:6.1f} s  {what}")
-            await anyio.sleep(strike.seconds)
-            with anyio.CancelScope(shield=True):
-                await fault.heal()
+            try:
+                await anyio.sleep(strike.seconds)
+            finally:
+                # Also where the test is over: who comes next is to find all as it was.
+                with anyio.move_on_after(HEALING, shield=True):
+                    await fault.heal()
             self.struck[at] = replace(self.struck[at], to=self.now())
 
     def _ground(self, tending: TaskGroup) -> Ground:
