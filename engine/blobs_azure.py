@@ -1,6 +1,7 @@
 """Blobs of a container of Azure's storage. The one module that speaks to it."""
 
 import base64
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -117,6 +118,8 @@ class _BlockWriter(Writer):
         self._blob = blob
         self._rest = bytearray()
         self._blocks: list[str] = []
+        # Of this writer alone: another one's blocks of the same blob are not to pass for ours.
+        self._mark = secrets.token_bytes(8)
 
     def write(self, data: bytes) -> None:
         self._rest += data
@@ -140,7 +143,7 @@ class _BlockWriter(Writer):
         self._rest.clear()
 
     def _stage(self, data: bytes) -> None:
-        block = base64.b64encode(b"%08d" % len(self._blocks)).decode()
+        block = base64.b64encode(self._mark + b"%08d" % len(self._blocks)).decode()
         with _azure(self._blob):
             # The service checks what arrives; staged twice, a block is the same block.
             self._blob.stage_block(

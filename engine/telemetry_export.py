@@ -218,11 +218,14 @@ def _otlp_parts() -> tuple[Any, Any, Any]:
             f"{_OTLP}… is set, but the packages that speak OTLP are not installed: "
             "pip install 'azfinsim[otlp]', or unset it"
         ) from None
-    return (
-        PeriodicExportingMetricReader(OTLPMetricExporter()),
-        BatchSpanProcessor(OTLPSpanExporter()),
-        BatchLogRecordProcessor(OTLPLogExporter()),
-    )
+    try:
+        return (
+            PeriodicExportingMetricReader(OTLPMetricExporter()),
+            BatchSpanProcessor(OTLPSpanExporter()),
+            BatchLogRecordProcessor(OTLPLogExporter()),
+        )
+    except ValueError as error:
+        raise UsageError(f"a variable OTEL_… is wrong: {error}") from None
 
 
 class _Complaints(logging.Handler):

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import click
+from redis.exceptions import ResponseError
 
 from engine.cancel import cancel as cancel_job
 from engine.connection import Address
@@ -25,12 +26,13 @@ from engine.edge import (
     run_async,
     stderr,
 )
-from engine.errors import AzfinsimError
+from engine.errors import AzfinsimError, UsageError
 from engine.grid import Grid, open_grid
 from engine.job import Job, Progress, State, iso
 from engine.names import check_name
 from engine.roster import Presence
-from engine.survey import PAGE, survey
+from engine.streams import is_damage
+from engine.survey import survey
 from producer import job_views
 from producer.job_options import job_options, request_of
 from producer.options import interrupted
@@ -42,6 +44,9 @@ from producer.resume import resume as resume_job
 from producer.submit import Submitted, find
 from producer.submit import submit as submit_job
 from producer.wait import wait as wait_for
+
+LOOKED_AT = 1_000
+"""The latest jobs alone are looked at for what is queued before another."""
 
 
 def _job_name(_context: click.Context, _argument: click.Parameter, name: str) -> str:
@@ -115,7 +120,7 @@ async def _ahead(grid: Grid, job: Job) -> tuple[Progress, Outlook | None]:
     seen = await grid.jobs.progress(job)
     if seen.ended:
         return seen, None
-    found = await survey(grid.jobs, await grid.jobs.latest(PAGE))
+    found = await survey(grid.jobs, await grid.jobs.latest(LOOKED_AT))
     others = [each for each in found.values() if isinstance(each, Progress)]
     return seen, outlook(seen, await grid.roster.living(), others)
 
@@ -251,7 +256,14 @@ async def _drop(address: Address, name: str) -> bool:
         if not await grid.jobs.known(name):
             # One whose dropping was cut short has left something, perhaps.
             return bool(await drop_rest(grid, name))
-        await drop_job(grid, await grid.jobs.progress(await find(grid, name)))
+        try:
+            seen = await grid.jobs.progress(await find(grid, name))
+        except (UsageError, ResponseError) as error:
+            if isinstance(error, ResponseError) and not is_damage(error):
+                raise
+            note(f"job {name} cannot be read; whatever is there of it is dropped")
+            return bool(await drop_rest(grid, name))
+        await drop_job(grid, seen)
         return True
 
 

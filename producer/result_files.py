@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 
+from engine.errors import ServerError
 from producer.results import Record
 
 COLUMNS = (
@@ -66,8 +67,9 @@ class Csv:
         return _csv([self._columns])
 
     def lines(self, records: Sequence[Record]) -> bytes:
+        check_names(records, self.own)
         columns = self._columns
-        return _csv([record.get(name) for name in columns] for record in records)
+        return _csv([_cell(record.get(name)) for name in columns] for record in records)
 
     def end(self) -> bytes:
         return b""
@@ -86,6 +88,22 @@ def _csv(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """What CSV has no form for, as JSON."""
+    return orjson.dumps(value).decode() if isinstance(value, bool | dict | list) else value
+
+
+def check_names(records: Sequence[Record], own: Collection[str]) -> None:
+    """Raise ServerError for figures that came after the columns were looked for."""
+    known = {*COLUMNS, *own}
+    for record in records:
+        if not known.issuperset(record):
+            raise ServerError(
+                f"results with other figures ({', '.join(sorted(record.keys() - known))}) came "
+                "while they were written: do it again, once the job has ended"
+            )
 
 
 def own_figures(records: Iterable[Record]) -> set[str]:

@@ -10,7 +10,7 @@ import orjson
 
 from engine.errors import ServerError, UsageError
 from engine.job import Job
-from producer.result_files import columns_of
+from producer.result_files import check_names, columns_of
 from producer.results import Record
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Parquet:
         fields = [
             pa.field(name, kind(name), nullable=name not in ("id", "outcome")) for name in names
         ]
-        self._job = job.name
+        self._job, self._own = job.name, own.names
         self._array = pa.array
         self._as_json = [name for name in own.names if own.kind(name) is Kind.JSON]
         self._schema = pa.schema(fields, metadata={"azfinsim.job": job.to_json()})
@@ -104,6 +104,7 @@ class Parquet:
         return self._taken()
 
     def lines(self, records: Sequence[Record]) -> bytes:
+        check_names(records, self._own)
         self._rows += records
         if len(self._rows) >= GROUP:
             self._write_group()

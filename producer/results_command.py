@@ -144,7 +144,7 @@ def _blob(place: str, otherwise: str) -> Iterator[Sink]:
     """A blob that is named by the place itself if that ends as a file of results does."""
     before, _, last = place.rstrip("/").rpartition("/")
     folder = before or ("/" if place.startswith("/") else ".")
-    named = Path(last).suffix.removeprefix(".") in NAMES
+    named = Path(last).suffix in _FORMS
     blobs = open_blobs(folder if named else place, os.environ)
     try:
         with blobs.writer(last if named else otherwise) as writer:
