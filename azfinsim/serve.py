@@ -103,7 +103,7 @@ def _announce_and_run(server: EmbeddedServer, *, as_json: bool) -> None:
     with _signals(on_signal):
         _announce(server, as_json=as_json)
         while not asked:
-            if server.wait(0.1):
+            if server.wait(0.1) and not asked:
                 raise ServerError(f"the server ended by itself; {server.last_words()}")
         _say("Stopping; again to end it at once.")
         server.stop()

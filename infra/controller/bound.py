@@ -28,7 +28,8 @@ def bound_of(seen: Observation, policy: Policy, history: History) -> Bound:
             Bound(seen.present, f"{history.vain} that were started in vain: see their logs")
         )
     if policy.price > 0 and policy.hourly is not None:
-        most = int(policy.hourly / policy.price)
+        # 0.3 / 0.1 is a little less than 3.
+        most = int(policy.hourly / policy.price + 1e-9)
         bounds.append(Bound(most, f"the budget of {policy.hourly:,.2f} {policy.currency} an hour"))
     if policy.price > 0 and policy.budget is not None:
         left = policy.budget - history.spent(policy)
