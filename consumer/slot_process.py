@@ -65,7 +65,7 @@ class TookTooLong(SlotError):
     """The process was killed, for it took too long over a chunk."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running:
     """A process that was started."""
 

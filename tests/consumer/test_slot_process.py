@@ -159,6 +159,19 @@ async def test_cancelling_kills_it(slot: SlotProcess) -> None:
     assert gone(process.pid)
 
 
+async def test_closing_ends_the_one_that_gets_ready_too() -> None:
+    """G7: for callers who come later, though whoever asked has given up."""
+    async with anyio.create_task_group() as tasks:
+        slot = SlotProcess(warm_up=WARM_UP, tasks=tasks)
+        await slot.begin("tests.vices:hanging")
+        [process] = children()
+        with pytest.raises(TookTooLong):
+            await slot.price("tests.vices:hanging", work("0", [0]), 0.2)
+        assert not gone(process.pid)
+        await slot.close()
+        assert gone(process.pid)
+
+
 def test_where_memory_cannot_be_bounded_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(UsageError, match=r"--slot-memory: only Linux .* this is darwin: leave it"):
