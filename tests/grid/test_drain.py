@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 
 from engine.job import Job
 from tests.conftest import FreshServer
@@ -117,3 +118,24 @@ def test_it_leaves_though_the_server_is_gone(fresh_server: FreshServer, tmp_path
         server.kill()
         assert consumer.end(within=1 + 6 + 2) == 0
         assert consumer.events("left")
+
+
+def test_who_may_do_nothing_any_more_leaves_though_a_trade_never_ends(
+    fresh_server: FreshServer, tmp_path: Path
+) -> None:
+    """A machine is not kept, and paid for, for a thread that nobody can stop."""
+    server = fresh_server()
+    with field_at(server.url, tmp_path) as field, redis.Redis.from_url(server.url) as admin:
+        admin.acl_setuser(
+            "leaver", True, passwords=["+secret"], keys=["*"], channels=["*"], commands=["+@all"]
+        )
+        field.url = server.url.replace("://", "://leaver:secret@", 1)
+        [consumer] = field.serve("--slots", "1", "--lane", "bulk", "--lease", "1")
+        field.url = server.url
+        field.fill(1)
+        field.submit(synthetic("night", 600_000))
+        eventually(lambda: [each.busy for each in field.living()] == [1], what="a trade priced")
+        admin.acl_setuser("leaver", True, commands=["-@all"])
+        assert consumer.ended() in (2, 3)
+        assert "error: " in consumer.log
+        assert "Traceback" not in consumer.log

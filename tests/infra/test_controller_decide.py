@@ -125,6 +125,7 @@ def test_what_is_late_gets_no_node_for_less_work_than_its_start_takes() -> None:
     ("budget", "consumers", "words"),
     [
         ({"hourly": 2.0}, 5, "the budget of 2.00 USD an hour"),
+        ({"hourly": 1.2}, 3, "the budget of 1.20 USD an hour"),  # 2.9999999999999996 by division
         ({"budget": 10.0}, 0, "the budget of 10.00 USD"),
     ],
 )

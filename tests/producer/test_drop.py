@@ -117,3 +117,22 @@ def test_the_name_may_be_used_again_at_once(job: Command, redis_url: str) -> Non
     on_grid(redis_url, settle_late)
     assert set(taken) == {0}
     assert job("status", "night", "--json").json["priced"] == 0
+
+
+@pytest.mark.parametrize("wrong", ["type", "spec"])
+def test_one_that_cannot_be_read_is_dropped_and_hides_no_other(
+    job: Command, redis_url: str, wrong: str
+) -> None:
+    assert job("submit", *NEW, "night").code == 0
+    with redis.Redis.from_url(redis_url) as client:
+        client.zadd(keys.jobs(), {"broken": 1.0})
+        if wrong == "type":
+            client.set(keys.job("broken"), "what?")
+        else:
+            client.hset(keys.job("broken"), "spec", "what?")
+    run = job("list", "--json")
+    assert (run.code, [each["job"] for each in run.json["jobs"]]) == (0, ["night"])
+    run = job("drop", "broken", "--json")
+    assert (run.code, run.json) == (0, {"job": "broken", "dropped": True})
+    assert not of("broken", redis_url)
+    assert "broken" not in job("list").err

@@ -134,6 +134,18 @@ def test_csv_loses_no_digit(records: list[dict[str, object]]) -> None:
             assert row["pv"] == ""
 
 
+def test_csv_holds_what_it_has_no_form_for_as_json() -> None:
+    form = Csv(own=["legs", "hedged"])
+    told = form.begin() + form.lines([{"id": 1, "legs": {"a": None}, "hedged": True}])
+    [row] = csv.DictReader(io.StringIO(told.decode()))
+    assert (row["legs"], row["hedged"]) == ('{"a":null}', "true")
+
+
+def test_figures_that_no_column_was_made_for_are_told() -> None:
+    with pytest.raises(ServerError, match=r"\(pnl\) came while they were written"):
+        Csv(own=["legs"]).lines([{"id": 1, "legs": 2}, {"id": 2, "pnl": 3.5}])
+
+
 @pytest.mark.parametrize("form", [Ndjson(reproducible=True), Csv(reproducible=True)])
 def test_reproducible_leaves_out_what_differs_from_run_to_run(form: Format) -> None:
     texts = set()
