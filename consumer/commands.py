@@ -4,6 +4,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import anyio
 import click
@@ -192,9 +193,12 @@ def consume(
         telling("consumer", settings.name),
     ):
         structlog.contextvars.bind_contextvars(**place.labels)
+        begun = Event()
         try:
-            code = run_async(_run, address, settings, simulate)
+            code = run_async(_run, address, settings, simulate, begun)
         except BaseException as error:
+            if not begun.is_set():
+                raise
             code = exit_code(error)
     # A thread may still be pricing what was handed back, or importing a pricer, and Python would
     # wait for it.
@@ -203,8 +207,8 @@ def consume(
     os._exit(code)
 
 
-async def _run(address: Address, settings: Settings, simulate: int | None) -> int:
-    """Serve the grid; returns the exit code."""
+async def _run(address: Address, settings: Settings, simulate: int | None, begun: Event) -> int:
+    """Serve the grid, which is ``begun`` once something may be priced; returns the exit code."""
     drain = Drain()
     code = DONE
     try:
@@ -215,6 +219,7 @@ async def _run(address: Address, settings: Settings, simulate: int | None) -> in
             watchers.start_soon(on_signals, drain)
             if settings.metadata is not None:
                 watchers.start_soon(eviction.run, drain, settings.metadata)
+            begun.set()
             await serve_grid(grid, settings, drain)
             watchers.cancel_scope.cancel()
     except* EndAtOnce:
